@@ -1,0 +1,179 @@
+// What to do, as values: read, write, readv, writev, fsync, fdatasync, poll. Making a request is noexcept, allocates
+// nothing and calls nothing; what is wrong with it comes to light when it is submitted or completes. The memory it
+// names must stay until it has completed, and so must the array of a readv or writev.
+#pragma once
+
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+#include <sys/uio.h>
+
+#include <kaio/sys/abi.hpp>
+
+namespace kaio {
+
+// The classes of ioprio_set(2). Only some I/O schedulers look at them; real_time needs CAP_SYS_NICE or CAP_SYS_ADMIN.
+enum class priority_class : std::uint16_t { none = 0, real_time = 1, best_effort = 2, idle = 3 };
+
+// The file of a request: an int descriptor, or anything with fd() such as kaio::file, which stays its owner's.
+class descriptor {
+public:
+    constexpr descriptor(int fd) noexcept : fd_(fd) {}
+    template <class File>
+        requires requires(const File& file) { { file.fd() } noexcept; }
+    descriptor(const File& file) noexcept : fd_(file.fd()) {
+        if constexpr (requires { file.alignment(); file.direct(); })
+            if (file.direct()) memory_ = file.alignment().memory, offset_ = file.alignment().offset;
+    }
+
+    constexpr int fd() const noexcept { return fd_; }
+
+    // Whether direct I/O accepts these. A descriptor that is only an int knows nothing and says yes.
+    bool accepts(const void* data, std::size_t size, std::int64_t offset) const noexcept {
+        return (reinterpret_cast<std::uintptr_t>(data) & (memory_ - 1)) == 0 &&
+               ((size | static_cast<std::uint64_t>(offset)) & (offset_ - 1)) == 0;
+    }
+
+private:
+    int fd_;
+    std::uint32_t memory_ = 1; // bytes, powers of two
+    std::uint32_t offset_ = 1;
+};
+
+// 64 bytes: the kernel's iocb, filled in. Modifiers return a changed copy.
+class request {
+public:
+    // For operations that kaio has no factory for.
+    constexpr explicit request(const iocb& block) noexcept : block_(block) {}
+
+    // The raw layer submits iocbs. Only the address that is submitted counts, so the copy is the caller's to place.
+    constexpr operator iocb() const noexcept { return block_; }
+    constexpr const iocb& block() const noexcept { return block_; }
+
+    // Replaces the flags. The kernel refuses those it or the file doesn't know at submission, with EOPNOTSUPP, and any
+    // flag on fsync, fdatasync or poll with EINVAL.
+    constexpr request flags(rw_flags flags) const noexcept {
+        request changed = *this;
+        changed.block_.aio_rw_flags = static_cast<std::int32_t>(flags);
+        return changed;
+    }
+
+    // An I/O priority (4.18): level 0 (first) to 7 within the class. Refused with EPERM or EINVAL at submission.
+    constexpr request priority(priority_class klass, unsigned level = 4) const noexcept {
+        request changed = *this;
+        changed.block_.aio_flags |= iocb_flag_ioprio;
+        changed.block_.aio_reqprio = static_cast<std::int16_t>((static_cast<unsigned>(klass) << 13) | (level & 7));
+        return changed;
+    }
+
+    // Adds 1 to this eventfd when the request completes. The count may run ahead of the ring or behind it: read the
+    // eventfd first, then take events until there are none.
+    constexpr request notify(int eventfd) const noexcept {
+        request changed = *this;
+        changed.block_.aio_flags |= iocb_flag_resfd;
+        changed.block_.aio_resfd = static_cast<std::uint32_t>(eventfd);
+        return changed;
+    }
+
+private:
+    iocb block_;
+};
+static_assert(sizeof(request) == 64 && std::is_trivially_copyable_v<request>);
+
+namespace detail {
+
+template <class Buffer>
+concept contiguous = requires(Buffer& buffer) {
+    std::data(buffer);
+    std::size(buffer);
+};
+
+template <class Buffer> using element_of = std::remove_pointer_t<decltype(std::data(std::declval<Buffer&>()))>;
+
+constexpr iocb make_iocb(opcode op, int fd, std::uint64_t data, std::uint64_t count, std::int64_t offset) noexcept {
+    iocb block{};
+    block.aio_lio_opcode = static_cast<std::uint16_t>(op);
+    block.aio_fildes = static_cast<std::uint32_t>(fd);
+    block.aio_buf = data;
+    block.aio_nbytes = count;
+    block.aio_offset = offset;
+    return block;
+}
+
+inline std::uint64_t address(const volatile void* memory) noexcept { return reinterpret_cast<std::uintptr_t>(memory); }
+
+template <class Buffer>
+request transfer(opcode op, const descriptor& file, Buffer& buffer, std::int64_t offset) noexcept {
+    std::size_t const bytes = std::size(buffer) * sizeof(element_of<Buffer>);
+    assert(file.accepts(std::data(buffer), bytes, offset) &&
+           "kaio: direct I/O needs address, length and offset aligned as file::alignment() says");
+    return request(make_iocb(op, file.fd(), address(std::data(buffer)), bytes, offset));
+}
+
+} // namespace detail
+
+// Reads into all of `buffer` from `offset` (bytes) of `file`. `buffer` is a span, or anything with data() and size():
+// aligned_buffer, a pool's handle, an array, a vector; its elements must be trivially copyable. It must stay until the
+// request has completed. The result is the number of bytes read: fewer than asked for at the end of the file (0 behind
+// it) or when interrupted; the kernel transfers at most 0x7ffff000 bytes at once. With O_DIRECT, address, length and
+// offset must be aligned as file::alignment() says, or the result is EINVAL (a kaio::file is checked by an assert).
+// Other errors: EIO, EBADF, EISDIR; see read(2).
+template <class Buffer> request read(const descriptor& file, Buffer&& buffer, std::int64_t offset) noexcept {
+    static_assert(detail::contiguous<Buffer>, "kaio: read() needs a buffer with data() and size(), such as std::span");
+    if constexpr (detail::contiguous<Buffer>) {
+        static_assert(!std::is_const_v<detail::element_of<Buffer>>,
+                      "kaio: read() writes into its buffer, and the elements of this buffer are const");
+        static_assert(std::is_trivially_copyable_v<detail::element_of<Buffer>>,
+                      "kaio: read() fills its buffer with plain bytes, so its elements must be trivially copyable");
+        return detail::transfer(opcode::pread, file, buffer, offset);
+    }
+}
+
+// Writes all of `buffer` at `offset` (bytes) of `file`. Buffer, alignment and lifetime as for read; the bytes must not
+// change until the request has completed. The result is the number of bytes written, which may be fewer than asked for
+// (a full disk, a file size limit). It says nothing about permanence: for that, rw_flags::dsync or fdatasync.
+// Other errors: ENOSPC, EFBIG, EIO, EBADF; see write(2).
+template <class Buffer> request write(const descriptor& file, Buffer&& buffer, std::int64_t offset) noexcept {
+    static_assert(detail::contiguous<Buffer>, "kaio: write() needs a buffer with data() and size(), such as std::span");
+    if constexpr (detail::contiguous<Buffer>) {
+        static_assert(std::is_trivially_copyable_v<detail::element_of<Buffer>>,
+                      "kaio: write() writes plain bytes, so the elements of its buffer must be trivially copyable");
+        return detail::transfer(opcode::pwrite, file, buffer, offset);
+    }
+}
+
+// Reads into the buffers of `vector` in turn (at most 1024, else EINVAL at submission); otherwise as read. The array
+// itself must stay until the request has completed, because a loop may hand it to the kernel late.
+inline request readv(const descriptor& file, std::span<const iovec> vector, std::int64_t offset) noexcept {
+    return request(
+        detail::make_iocb(opcode::preadv, file.fd(), detail::address(vector.data()), vector.size(), offset));
+}
+
+// Writes the buffers of `vector` in turn; otherwise as write and readv.
+inline request writev(const descriptor& file, std::span<const iovec> vector, std::int64_t offset) noexcept {
+    return request(
+        detail::make_iocb(opcode::pwritev, file.fd(), detail::address(vector.data()), vector.size(), offset));
+}
+
+// fsync(2): completes when the file's data and metadata are on the device (4.18 and later; EINVAL before).
+// It covers writes that have completed before it is submitted, and orders nothing among requests in flight.
+inline request fsync(const descriptor& file) noexcept {
+    return request(detail::make_iocb(opcode::fsync, file.fd(), 0, 0, 0));
+}
+
+// fdatasync(2): as fsync, without metadata that reading the data back does not need.
+inline request fdatasync(const descriptor& file) noexcept {
+    return request(detail::make_iocb(opcode::fdsync, file.fd(), 0, 0, 0));
+}
+
+// Completes once, when one of `events` (POLLIN, POLLOUT, … of poll(2)) holds for `file`: a socket, pipe, eventfd or
+// timerfd (4.19 and later). The result is the mask of events that hold. EINVAL for events poll does not know.
+inline request poll(const descriptor& file, int events) noexcept {
+    return request(detail::make_iocb(opcode::poll, file.fd(), static_cast<std::uint16_t>(events), 0, 0));
+}
+
+} // namespace kaio

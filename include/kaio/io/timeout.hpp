@@ -1,0 +1,52 @@
+// timeout: how long a wait may take. Made from any duration type with count() and a period (std::chrono's among
+// them), so that waiting for `100ms` does not make kaio include <chrono>.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+
+namespace kaio {
+
+template <class Duration>
+concept duration = requires(Duration d) {
+    d.count();
+    Duration::period::num;
+    Duration::period::den;
+};
+
+class timeout {
+public:
+    static constexpr std::int64_t unlimited = std::numeric_limits<std::int64_t>::max();
+
+    // For ever.
+    constexpr timeout() noexcept = default;
+
+    // No time at all.
+    static constexpr timeout zero() noexcept { return timeout(std::int64_t{0}); }
+
+    // `ns` nanoseconds, 0 or more.
+    static constexpr timeout from_ns(std::int64_t ns) noexcept { return timeout(ns); }
+
+    // Relative to the call. Rounded up to a nanosecond; negative is 0; more than 292 years is for ever.
+    template <duration Duration> constexpr timeout(Duration d) noexcept : ns_(nanoseconds(d)) {}
+
+    // Nanoseconds, or `unlimited`.
+    constexpr std::int64_t ns() const noexcept { return ns_; }
+    constexpr bool is_unlimited() const noexcept { return ns_ == unlimited; }
+
+private:
+    constexpr explicit timeout(std::int64_t ns) noexcept : ns_(ns) {}
+
+    template <class Duration> static constexpr std::int64_t nanoseconds(Duration d) noexcept {
+        // long double has 64 bits of mantissa where it matters, and double is exact for any wait shorter than 104 days.
+        auto const ns = static_cast<long double>(d.count()) * 1'000'000'000 * Duration::period::num / Duration::period::den;
+        if (!(ns > 0)) return 0;
+        if (ns >= 9.2e18L) return unlimited;
+        auto const whole = static_cast<std::int64_t>(ns);
+        return whole + (static_cast<long double>(whole) < ns);
+    }
+
+    std::int64_t ns_ = unlimited;
+};
+
+} // namespace kaio

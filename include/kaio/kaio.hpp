@@ -1,0 +1,12 @@
+// All of kaio. Whoever needs only the raw layer includes kaio/io/context.hpp and kaio/io/request.hpp.
+#pragma once
+
+#include <kaio/io/aligned_allocator.hpp>
+#include <kaio/io/aligned_buffer.hpp>
+#include <kaio/io/buffer_pool.hpp>
+#include <kaio/io/context.hpp>
+#include <kaio/io/file.hpp>
+#include <kaio/io/request.hpp>
+#include <kaio/io/result.hpp>
+#include <kaio/loop/loop.hpp>
+#include <kaio/version.hpp>

@@ -1,0 +1,115 @@
+// operation_slab: the loop's own operations, with room for a handler of 48 bytes in each; 128 bytes in all, which is
+// two cache lines. Taking and giving back are a few instructions; it grows by allocating and never shrinks.
+// It belongs to its loop's thread.
+#pragma once
+
+#include <cstddef>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+#include <kaio/loop/operation.hpp>
+
+namespace kaio {
+
+class operation_slab {
+public:
+    // Handlers up to this size (bytes) and with no more than a pointer's alignment live in the slab itself; for larger
+    // ones each submission allocates.
+    static constexpr std::size_t handler_room = 48;
+
+    operation_slab() noexcept = default;
+    operation_slab(operation_slab&& other) noexcept
+        : free_(std::exchange(other.free_, nullptr)), chunks_(std::exchange(other.chunks_, nullptr)),
+          size_(std::exchange(other.size_, 0)) {}
+    ~operation_slab() {
+        while (chunks_) {
+            chunk* const next = chunks_->next;
+            ::operator delete(chunks_, std::align_val_t{alignof(slot)});
+            chunks_ = next;
+        }
+    }
+
+    // Room for `count` more operations at once. False: no memory.
+    bool grow(std::size_t count) noexcept {
+        static_assert(sizeof(slot) >= sizeof(chunk));
+        if (count > static_cast<std::size_t>(-1) / sizeof(slot) - 1) return false;
+        void* memory = ::operator new((count + 1) * sizeof(slot), std::align_val_t{alignof(slot)}, std::nothrow);
+        if (!memory) return false;
+        auto* const slots = static_cast<slot*>(memory) + 1; // the first one holds the chunk's own link
+        chunks_ = ::new (memory) chunk{chunks_};
+        for (std::size_t i = count; i > 0; --i) give(*::new (slots + i - 1) slot);
+        size_ += count;
+        return true;
+    }
+
+    // An operation that hands its result to `handler`, which is moved or copied in; null if there is no memory, and
+    // then the handler is untouched.
+    template <class H> operation* take(H&& handler) {
+        using Handler = std::decay_t<H>;
+        static_assert(completion_handler<H>, "kaio: a handler must be callable with a kaio::io_result");
+        if (!free_) [[unlikely]]
+            if (!grow(size_ < 64 ? 64 : size_)) return nullptr;
+        if constexpr (fits<Handler>) {
+            ::new (static_cast<slot*>(free_)->handler) Handler(std::forward<H>(handler));
+            free_->complete_ = &complete<Handler>;
+        } else {
+            auto* const boxed = new (std::nothrow) Handler(std::forward<H>(handler));
+            if (!boxed) return nullptr;
+            ::new (static_cast<slot*>(free_)->handler) Handler*(boxed);
+            free_->complete_ = &complete_boxed<Handler>;
+        }
+        operation* const op = free_;
+        free_ = op->next_;
+        return op;
+    }
+
+private:
+    struct slot : operation {
+        slot() noexcept : operation(nullptr) {}
+        alignas(void*) unsigned char handler[handler_room];
+    };
+    struct chunk {
+        chunk* next;
+    };
+
+    template <class Handler>
+    static constexpr bool fits = sizeof(Handler) <= handler_room && alignof(Handler) <= alignof(void*);
+
+    void give(operation& op) noexcept {
+        op.next_ = free_;
+        free_ = &op;
+    }
+
+    // Destroys the handler and gives the operation back after the call, also when the handler throws.
+    template <class Handler> struct releaser {
+        Handler& handler;
+        operation& op;
+        operation_slab& slab;
+        ~releaser() {
+            handler.~Handler();
+            slab.give(op);
+        }
+    };
+    template <class Handler> static void complete(operation& self, operation_slab& slab, io_result result) {
+        auto& handler = *std::launder(reinterpret_cast<Handler*>(static_cast<slot&>(self).handler));
+        releaser<Handler> const after{handler, self, slab};
+        handler(result);
+    }
+
+    template <class Handler> struct deleter {
+        Handler* handler;
+        ~deleter() { delete handler; }
+    };
+    template <class Handler> static void complete_boxed(operation& self, operation_slab& slab, io_result result) {
+        deleter<Handler> const after{*std::launder(reinterpret_cast<Handler**>(static_cast<slot&>(self).handler))};
+        slab.give(self);
+        (*after.handler)(result);
+    }
+
+    operation* free_ = nullptr; // the one given back last is the warmest
+    chunk* chunks_ = nullptr;
+    std::size_t size_ = 0; // operations, free and taken
+};
+
+} // namespace kaio

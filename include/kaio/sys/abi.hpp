@@ -1,0 +1,131 @@
+// The kernel's data, in kaio's own words: iocb, io_event, aio_ring, opcodes and flags, as <linux/aio_abi.h> and
+// fs/aio.c have them. Data and static_asserts only. Every pointer and length is 64 bits wide on every architecture;
+// only aio_key and aio_rw_flags depend on the byte order.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace kaio {
+
+// What an iocb asks for (IOCB_CMD_*). IOCB_CMD_NOOP is left out: the kernel refuses it with EINVAL.
+enum class opcode : std::uint16_t { pread = 0, pwrite = 1, fsync = 2, fdsync = 3, poll = 5, preadv = 7, pwritev = 8 };
+
+// Per-request flags (RWF_*). A flag that the kernel or the file does not know is refused by io_submit with EOPNOTSUPP.
+// RWF_HIPRI is left out: the kernel accepts and then ignores it for native AIO.
+enum class rw_flags : std::int32_t {
+    none = 0,
+    dsync = 0x02,     // this write as if the file had O_DSYNC (4.7)
+    sync = 0x04,      // this write as if the file had O_SYNC (4.7)
+    nowait = 0x08,    // fail with EAGAIN instead of blocking (4.13)
+    append = 0x10,    // write at the end of the file; the offset is ignored (4.16)
+    noappend = 0x20,  // write at the offset although the file has O_APPEND (6.9)
+    atomic = 0x40,    // write all or nothing, within the limits that statx reports (6.11)
+    dontcache = 0x80, // buffered I/O that leaves nothing in the page cache (6.14)
+};
+constexpr rw_flags operator|(rw_flags a, rw_flags b) noexcept {
+    return static_cast<rw_flags>(static_cast<std::int32_t>(a) | static_cast<std::int32_t>(b));
+}
+
+// Bits of iocb::aio_flags. Unknown bits are accepted by the kernel in silence.
+inline constexpr std::uint32_t iocb_flag_resfd = 1;  // add 1 to the eventfd aio_resfd on completion
+inline constexpr std::uint32_t iocb_flag_ioprio = 2; // aio_reqprio is valid (4.18)
+
+struct iocb_little_endian {
+    std::uint64_t aio_data; // comes back as io_event::data
+    std::uint32_t aio_key;  // written by the kernel at submission, read by io_cancel
+    std::int32_t aio_rw_flags;
+    std::uint16_t aio_lio_opcode;
+    std::int16_t aio_reqprio;
+    std::uint32_t aio_fildes;
+    std::uint64_t aio_buf;
+    std::uint64_t aio_nbytes; // bytes; for preadv and pwritev the number of iovecs
+    std::int64_t aio_offset;  // bytes
+    std::uint64_t aio_reserved2;
+    std::uint32_t aio_flags;
+    std::uint32_t aio_resfd;
+};
+
+struct iocb_big_endian {
+    std::uint64_t aio_data;
+    std::int32_t aio_rw_flags; // here the two stand the other way round
+    std::uint32_t aio_key;
+    std::uint16_t aio_lio_opcode;
+    std::int16_t aio_reqprio;
+    std::uint32_t aio_fildes;
+    std::uint64_t aio_buf;
+    std::uint64_t aio_nbytes;
+    std::int64_t aio_offset;
+    std::uint64_t aio_reserved2;
+    std::uint32_t aio_flags;
+    std::uint32_t aio_resfd;
+};
+
+using iocb = std::conditional_t<__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__, iocb_big_endian, iocb_little_endian>;
+
+// One completion. `res` is signed: bytes, a poll mask, or a negative errno (libaio's header makes it unsigned).
+struct io_event {
+    std::uint64_t data; // iocb::aio_data
+    std::uint64_t obj;  // the iocb's address
+    std::int64_t res;
+    std::int64_t res2;
+};
+
+// The head of the completion ring that io_setup maps into the process; `nr` events follow at `header_length`.
+struct aio_ring {
+    std::uint32_t id; // the kernel finds the context by it: never written by user space
+    std::uint32_t nr;
+    std::uint32_t head; // next event to take
+    std::uint32_t tail; // next slot the kernel fills
+    std::uint32_t magic;
+    std::uint32_t compat_features;
+    std::uint32_t incompat_features;
+    std::uint32_t header_length;
+};
+inline constexpr std::uint32_t aio_ring_magic = 0xa10a10a1;
+
+using aio_context_id = unsigned long; // the ring's address; 0 is no context
+
+// A relative timeout for the kernel (struct __kernel_timespec).
+struct kernel_timespec {
+    std::int64_t tv_sec;
+    std::int64_t tv_nsec;
+};
+
+// What io_getevents takes where `long` has 32 bits (struct old_timespec32).
+struct kernel_timespec32 {
+    std::int32_t tv_sec;
+    std::int32_t tv_nsec;
+};
+
+// The last argument of io_pgetevents (struct __aio_sigset); Word is as wide as a pointer.
+template <class Word> struct basic_aio_sigset {
+    Word sigmask; // address of the kernel's signal set
+    Word sigsetsize;
+};
+using aio_sigset = basic_aio_sigset<std::uintptr_t>;
+
+#define KAIO_IOCB_LAYOUT(type, key, flags)                                                                             \
+    static_assert(sizeof(type) == 64 && std::is_trivially_copyable_v<type> && std::is_standard_layout_v<type>);        \
+    static_assert(offsetof(type, aio_data) == 0 && offsetof(type, aio_key) == key);                                    \
+    static_assert(offsetof(type, aio_rw_flags) == flags && offsetof(type, aio_lio_opcode) == 16);                      \
+    static_assert(offsetof(type, aio_reqprio) == 18 && offsetof(type, aio_fildes) == 20);                              \
+    static_assert(offsetof(type, aio_buf) == 24 && offsetof(type, aio_nbytes) == 32);                                  \
+    static_assert(offsetof(type, aio_offset) == 40 && offsetof(type, aio_reserved2) == 48);                            \
+    static_assert(offsetof(type, aio_flags) == 56 && offsetof(type, aio_resfd) == 60)
+KAIO_IOCB_LAYOUT(iocb_little_endian, 8, 12);
+KAIO_IOCB_LAYOUT(iocb_big_endian, 12, 8);
+#undef KAIO_IOCB_LAYOUT
+
+static_assert(sizeof(io_event) == 32 && offsetof(io_event, data) == 0 && offsetof(io_event, obj) == 8);
+static_assert(offsetof(io_event, res) == 16 && offsetof(io_event, res2) == 24);
+static_assert(sizeof(aio_ring) == 32 && offsetof(aio_ring, id) == 0 && offsetof(aio_ring, nr) == 4);
+static_assert(offsetof(aio_ring, head) == 8 && offsetof(aio_ring, tail) == 12 && offsetof(aio_ring, magic) == 16);
+static_assert(offsetof(aio_ring, compat_features) == 20 && offsetof(aio_ring, incompat_features) == 24);
+static_assert(offsetof(aio_ring, header_length) == 28);
+static_assert(sizeof(kernel_timespec) == 16 && offsetof(kernel_timespec, tv_nsec) == 8);
+static_assert(sizeof(kernel_timespec32) == 8 && offsetof(kernel_timespec32, tv_nsec) == 4);
+static_assert(sizeof(basic_aio_sigset<std::uint32_t>) == 8 && sizeof(basic_aio_sigset<std::uint64_t>) == 16);
+
+} // namespace kaio

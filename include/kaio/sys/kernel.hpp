@@ -1,0 +1,149 @@
+// The kernel as a template parameter: the `kernel` concept, and `linux_kernel`, one thin function per system call.
+// Any thread may call them; what the kernel asks of two calls on one context is said at basic_context.
+// This is the one place where errno becomes -errno: everything above speaks of negative results.
+#pragma once
+
+#include <cerrno>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <kaio/sys/abi.hpp>
+#include <kaio/sys/process.hpp>
+
+namespace kaio {
+
+namespace detail {
+template <class T, class U> inline constexpr bool same = false;
+template <class T> inline constexpr bool same<T, T> = true;
+template <class T, class U>
+concept gives = same<T, U>;
+} // namespace detail
+
+// What a context and a loop need of a kernel. Results are the kernel's: not negative, or a negative errno.
+// No function may throw.
+template <class Kernel>
+concept kernel = requires(Kernel k, aio_context_id id, iocb** batch, iocb* block, io_event* events,
+                          const kernel_timespec* timeout, const sigset_t* mask, void* memory, std::size_t size) {
+    // io_setup(2): a context for `unsigned` events; its id goes to the pointer, which must point at 0.
+    { k.io_setup(0u, &id) } noexcept -> detail::gives<int>;
+    // io_destroy(2): waits for requests in flight; their events are lost.
+    { k.io_destroy(id) } noexcept -> detail::gives<int>;
+    // io_submit(2): takes a prefix of the batch and says how long it is, or why the first one was refused.
+    { k.io_submit(id, 0l, batch) } noexcept -> detail::gives<long>;
+    // io_getevents(2): waits for at least min (first) and takes at most max (second) events; no timeout: for ever.
+    { k.io_getevents(id, 0l, 0l, events, timeout) } noexcept -> detail::gives<long>;
+    // io_pgetevents(2): the same with a signal mask for the time of the wait.
+    { k.io_pgetevents(id, 0l, 0l, events, timeout, mask) } noexcept -> detail::gives<long>;
+    // io_cancel(2): -EINPROGRESS when the request's event will come through the ring.
+    { k.io_cancel(id, block, events) } noexcept -> detail::gives<int>;
+    // Monotonic time in nanoseconds.
+    { k.now() } noexcept -> detail::gives<std::int64_t>;
+    // Called between two looks at an empty ring.
+    { k.relax() } noexcept;
+    // process_stamp() and stamp_process() of sys/process.hpp.
+    { k.process() } noexcept -> detail::gives<unsigned>;
+    { k.enter_process() } noexcept -> detail::gives<unsigned>;
+    // Keeps the ring's memory from children made by fork.
+    { k.keep_from_children(memory, size) } noexcept;
+};
+
+// Linux, through syscall(2). Empty and stateless; the numbers are those of the target that is compiled for.
+struct linux_kernel {
+    static int io_setup(unsigned events, aio_context_id* id) noexcept {
+        return static_cast<int>(call(SYS_io_setup, events, id));
+    }
+    static int io_destroy(aio_context_id id) noexcept { return static_cast<int>(call(SYS_io_destroy, id)); }
+    static long io_submit(aio_context_id id, long count, iocb** batch) noexcept {
+        return call(SYS_io_submit, id, count, batch);
+    }
+    static int io_cancel(aio_context_id id, iocb* block, io_event* result) noexcept {
+        return static_cast<int>(call(SYS_io_cancel, id, block, result));
+    }
+
+    // Plain io_getevents wherever there is one: container seccomp profiles have denied io_pgetevents.
+    static long io_getevents(aio_context_id id, long min, long max, io_event* events,
+                             const kernel_timespec* timeout) noexcept {
+#if defined(SYS_io_getevents)
+        if constexpr (sizeof(long) == 8) return call(SYS_io_getevents, id, min, max, events, timeout);
+        kernel_timespec32 narrow;
+        long const result = call(SYS_io_getevents, id, min, max, events, narrowed(timeout, narrow));
+        if (result != -ENOSYS) return result; // a kernel without 32-bit time (COMPAT_32BIT_TIME=n) has no such call
+#endif
+        return io_pgetevents(id, min, max, events, timeout, nullptr);
+    }
+
+    // ENOSYS where the kernel (before 4.18) or a seccomp filter (EPERM) has no io_pgetevents; asked only once then.
+    static long io_pgetevents(aio_context_id id, long min, long max, io_event* events, const kernel_timespec* timeout,
+                              const sigset_t* mask) noexcept {
+        if (__atomic_load_n(&no_pgetevents, __ATOMIC_RELAXED)) return -ENOSYS;
+        aio_sigset const set{reinterpret_cast<std::uintptr_t>(mask), sigset_size};
+        long result = -ENOSYS;
+#if defined(SYS_io_pgetevents_time64)
+        result = call(SYS_io_pgetevents_time64, id, min, max, events, timeout, &set);
+#endif
+#if defined(SYS_io_pgetevents)
+        if constexpr (sizeof(long) == 8) result = call(SYS_io_pgetevents, id, min, max, events, timeout, &set);
+        kernel_timespec32 narrow;
+        if (sizeof(long) == 4 && result == -ENOSYS)
+            result = call(SYS_io_pgetevents, id, min, max, events, narrowed(timeout, narrow), &set);
+#endif
+        if (result != -ENOSYS && result != -EPERM) return result;
+        __atomic_store_n(&no_pgetevents, true, __ATOMIC_RELAXED);
+        return -ENOSYS;
+    }
+
+    // From the vDSO: no system call where the clock source allows it.
+    static std::int64_t now() noexcept {
+        timespec t{};
+        ::clock_gettime(CLOCK_MONOTONIC, &t);
+        return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
+    }
+
+    static void relax() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+        __builtin_ia32_pause();
+#elif defined(__aarch64__)
+        __asm__ volatile("isb"); // yield is a no-op on most cores; isb waits about as long as x86's pause
+#else
+        __asm__ volatile("" ::: "memory");
+#endif
+    }
+
+    static unsigned process() noexcept { return process_stamp(); }
+    static unsigned enter_process() noexcept { return stamp_process(); }
+    static void keep_from_children(void* memory, std::size_t size) noexcept {
+        (void)::madvise(memory, size, MADV_DONTFORK);
+    }
+
+private:
+    static inline bool no_pgetevents = false;
+
+#if defined(__mips__)
+    static constexpr std::uintptr_t sigset_size = 16; // the kernel's signal set, not the C library's sigset_t
+#else
+    static constexpr std::uintptr_t sigset_size = 8;
+#endif
+
+    template <class... Arguments> static long call(long number, Arguments... arguments) noexcept {
+        long const result = ::syscall(number, arguments...);
+        return result < 0 ? -errno : result;
+    }
+
+    // Timeouts are relative, so one that needs more than 31 bits of seconds (68 years) is as good as the longest.
+    static const kernel_timespec32* narrowed(const kernel_timespec* wide, kernel_timespec32& narrow) noexcept {
+        if (!wide) return nullptr;
+        narrow.tv_sec = wide->tv_sec > INT32_MAX ? INT32_MAX : static_cast<std::int32_t>(wide->tv_sec);
+        narrow.tv_nsec = static_cast<std::int32_t>(wide->tv_nsec);
+        return &narrow;
+    }
+};
+static_assert(kernel<linux_kernel>);
+static_assert(__is_empty(linux_kernel));
+
+} // namespace kaio

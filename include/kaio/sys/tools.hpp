@@ -1,0 +1,99 @@
+// What sanitizers and Valgrind must be told, because they can't see what the kernel does. In a build without them
+// every function here is empty. Under MemorySanitizer the iocb and its iovecs are read again at completion.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <kaio/sys/abi.hpp>
+
+#if defined(__has_feature)
+#define KAIO_HAS_FEATURE(feature) __has_feature(feature)
+#else
+#define KAIO_HAS_FEATURE(feature) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || KAIO_HAS_FEATURE(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#define KAIO_ASAN 1
+#endif
+#if defined(__SANITIZE_THREAD__) || KAIO_HAS_FEATURE(thread_sanitizer)
+#include <sanitizer/tsan_interface.h>
+#define KAIO_TSAN 1
+#endif
+#if KAIO_HAS_FEATURE(memory_sanitizer)
+#include <sanitizer/msan_interface.h>
+#define KAIO_MSAN 1
+#endif
+#undef KAIO_HAS_FEATURE
+#if defined(KAIO_ASAN) || defined(KAIO_MSAN)
+#include <sys/uio.h>
+#endif
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#endif
+
+namespace kaio::tools {
+
+// Valgrind maps less of the ring than there is and does not see it being filled, so there events are taken by
+// io_getevents, which it understands. Known only if <valgrind/valgrind.h> was there to compile with.
+inline bool under_valgrind() noexcept {
+#if defined(RUNNING_ON_VALGRIND)
+    return RUNNING_ON_VALGRIND != 0;
+#else
+    return false;
+#endif
+}
+
+#if defined(KAIO_ASAN) || defined(KAIO_MSAN)
+// Calls visit(address, bytes) for each piece of memory that the request names, up to `limit` bytes in all.
+template <class Visit> void for_each_buffer(const iocb& block, std::uint64_t limit, Visit visit) noexcept {
+    auto const op = static_cast<opcode>(block.aio_lio_opcode);
+    if (op == opcode::pread || op == opcode::pwrite) {
+        auto const size = block.aio_nbytes < limit ? block.aio_nbytes : limit;
+        visit(reinterpret_cast<char*>(static_cast<std::uintptr_t>(block.aio_buf)), static_cast<std::size_t>(size));
+    } else if (op == opcode::preadv || op == opcode::pwritev) {
+        auto const* vector = reinterpret_cast<const iovec*>(static_cast<std::uintptr_t>(block.aio_buf));
+        for (std::uint64_t i = 0; i < block.aio_nbytes && limit > 0; ++i) {
+            auto const size = vector[i].iov_len < limit ? vector[i].iov_len : limit;
+            visit(static_cast<char*>(vector[i].iov_base), static_cast<std::size_t>(size));
+            limit -= size;
+        }
+    }
+}
+#endif
+
+// Before io_submit, with the iocb that goes to it.
+inline void submitting([[maybe_unused]] iocb* block) noexcept {
+#if defined(KAIO_ASAN)
+    for_each_buffer(*block, UINT64_MAX, [](char* data, std::size_t size) {
+        // The kernel would touch freed or foreign memory unseen; touching it here makes AddressSanitizer report it.
+        if (void* bad = __asan_region_is_poisoned(data, size)) (void)*static_cast<volatile char*>(bad);
+    });
+#endif
+#if defined(KAIO_MSAN)
+    auto const op = static_cast<opcode>(block->aio_lio_opcode);
+    if (op == opcode::pwrite || op == opcode::pwritev)
+        for_each_buffer(*block, UINT64_MAX,
+                        [](char* data, std::size_t size) { __msan_check_mem_is_initialized(data, size); });
+#endif
+#if defined(KAIO_TSAN)
+    __tsan_release(block);
+#endif
+}
+
+// With each event taken out of the kernel, before anyone looks at what it stands for.
+inline void completed([[maybe_unused]] io_event* event) noexcept {
+#if defined(KAIO_MSAN)
+    __msan_unpoison(event, sizeof *event);
+    auto const& block = *reinterpret_cast<const iocb*>(static_cast<std::uintptr_t>(event->obj));
+    auto const op = static_cast<opcode>(block.aio_lio_opcode);
+    if (event->res > 0 && (op == opcode::pread || op == opcode::preadv))
+        for_each_buffer(block, static_cast<std::uint64_t>(event->res),
+                        [](char* data, std::size_t size) { __msan_unpoison(data, size); });
+#endif
+#if defined(KAIO_TSAN)
+    __tsan_acquire(reinterpret_cast<void*>(static_cast<std::uintptr_t>(event->obj)));
+#endif
+}
+
+} // namespace kaio::tools

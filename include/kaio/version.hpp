@@ -1,0 +1,6 @@
+// The version of these headers; meson.build says the same, and a test holds the two equal.
+#pragma once
+
+#define KAIO_VERSION_MAJOR 0
+#define KAIO_VERSION_MINOR 1
+#define KAIO_VERSION_PATCH 0

@@ -38,9 +38,7 @@ public:
         }
         return static_cast<T*>(::operator new(count * sizeof(T), alignment));
     }
-    void deallocate(T* memory, std::size_t count) noexcept {
-        ::operator delete(memory, count * sizeof(T), alignment);
-    }
+    void deallocate(T* memory, std::size_t count) noexcept { ::operator delete(memory, count * sizeof(T), alignment); }
 
     template <class U>
     friend constexpr bool operator==(const aligned_allocator&, const aligned_allocator<U, Alignment>&) noexcept {

@@ -20,8 +20,9 @@ public:
     // content is indeterminate: nothing writes zeros. A size of 0 is a buffer of no bytes.
     // Throws std::system_error: EINVAL for a bad alignment, ENOMEM.
     explicit aligned_buffer(std::size_t size, std::size_t alignment = 4096)
-        : aligned_buffer(try_make(size, alignment).value("kaio: aligned_buffer: the alignment must be a power of two, "
-                                                         "and there must be memory for the size rounded up to it")) {}
+        : aligned_buffer(try_make(size, alignment)
+                             .value("kaio: aligned_buffer: the alignment must be a power of two, "
+                                    "and there must be memory for the size rounded up to it")) {}
 
     // The same without exceptions: EINVAL or ENOMEM.
     static result<aligned_buffer> try_make(std::size_t size, std::size_t alignment = 4096) noexcept {

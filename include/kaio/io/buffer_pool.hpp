@@ -109,8 +109,8 @@ public:
         if (!pool.map(wanted, options.huge_pages)) return failure::failure(ENOMEM);
         auto const base = reinterpret_cast<std::uintptr_t>(pool.mapping_);
         std::size_t const skip = alignment > page ? round_up(base, alignment) - base : 0;
-        pool.header_ = ::new (static_cast<std::byte*>(pool.mapping_) + skip) detail::pool_header{
-            static_cast<std::byte*>(pool.mapping_) + skip + front, size, stride, count, count};
+        pool.header_ = ::new (static_cast<std::byte*>(pool.mapping_) + skip)
+            detail::pool_header{static_cast<std::byte*>(pool.mapping_) + skip + front, size, stride, count, count};
         for (std::uint32_t i = 0; i < count; ++i) pool.header_->free_stack()[i] = count - 1 - i;
         return pool;
     }

@@ -63,7 +63,8 @@ public:
 
     // The same without exceptions: EINVAL (a capacity of 0, or more than 8 million), EAGAIN (fs.aio-max-nr),
     // ENOMEM, ENOSYS or EPERM (no native AIO here). setup_error_text puts them into words.
-    static result<basic_context> try_make(unsigned capacity, context_options options = {}, Kernel kernel = {}) noexcept {
+    static result<basic_context> try_make(unsigned capacity, context_options options = {},
+                                          Kernel kernel = {}) noexcept {
         basic_context made(std::move(kernel));
         int error = capacity == 0 ? -EINVAL : made.kernel_.io_setup(capacity, &made.id_);
         while (error == -EAGAIN && options.at_least != 0 && capacity > options.at_least) {
@@ -111,17 +112,11 @@ public:
         for (iocb* block : batch) tools::submitting(block);
         // Counted first: a thread that reaps must never see more events than requests.
         count_in(submitted_, count);
-        unsigned accepted = 0;
-        while (accepted < count) {
-            long const taken = kernel_.io_submit(id_, static_cast<long>(count - accepted),
-                                                 const_cast<iocb**>(batch.data()) + accepted);
-            if (taken <= 0) {
-                count_in(submitted_, accepted - count);
-                return {accepted, taken == 0 ? EAGAIN : static_cast<int>(-taken)};
-            }
-            accepted += static_cast<unsigned>(taken);
-        }
-        return {accepted, 0};
+        long const taken =
+            count != 0 ? kernel_.io_submit(id_, static_cast<long>(count), const_cast<iocb**>(batch.data())) : 0;
+        if (taken == static_cast<long>(count)) [[likely]]
+            return {count, 0};
+        return submit_rest(batch, taken);
     }
 
     // Takes events that are there, at most as many as fit, and says how many; never waits. From the ring, with no
@@ -207,6 +202,20 @@ private:
     // Each counter has one writer, so a plain sum will do; the other thread only has to see whole numbers.
     static void count_in(unsigned& counter, unsigned more) noexcept {
         __atomic_store_n(&counter, counter + more, __ATOMIC_RELAXED);
+    }
+
+    // The first io_submit took only a part of the batch, or gave an error: goes on until the rest has its error too.
+    [[gnu::cold, gnu::noinline]] submission submit_rest(std::span<iocb* const> batch, long taken) noexcept {
+        auto const count = static_cast<unsigned>(batch.size());
+        unsigned accepted = 0;
+        while (taken > 0) {
+            accepted += static_cast<unsigned>(taken);
+            if (accepted == count) return {count, 0};
+            taken = kernel_.io_submit(id_, static_cast<long>(count - accepted),
+                                      const_cast<iocb**>(batch.data()) + accepted);
+        }
+        count_in(submitted_, accepted - count);
+        return {accepted, taken == 0 ? EAGAIN : static_cast<int>(-taken)};
     }
 
     // REQUIRES: ring_.trusted()

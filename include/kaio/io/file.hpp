@@ -20,7 +20,7 @@ namespace kaio {
 
 namespace detail {
 // From <linux/fs.h>, which can't be included beside glibc 2.36's <sys/mount.h>.
-inline constexpr unsigned long ioctl_sector_size = _IO(0x12, 104);                // BLKSSZGET, to an int
+inline constexpr unsigned long ioctl_sector_size = _IO(0x12, 104);               // BLKSSZGET, to an int
 inline constexpr unsigned long ioctl_device_size = _IOR(0x12, 114, std::size_t); // BLKGETSIZE64, to a uint64_t
 } // namespace detail
 

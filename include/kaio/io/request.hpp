@@ -24,9 +24,14 @@ class descriptor {
 public:
     constexpr descriptor(int fd) noexcept : fd_(fd) {}
     template <class File>
-        requires requires(const File& file) { { file.fd() } noexcept; }
+        requires requires(const File& file) {
+            { file.fd() } noexcept;
+        }
     descriptor(const File& file) noexcept : fd_(file.fd()) {
-        if constexpr (requires { file.alignment(); file.direct(); })
+        if constexpr (requires {
+                          file.alignment();
+                          file.direct();
+                      })
             if (file.direct()) memory_ = file.alignment().memory, offset_ = file.alignment().offset;
     }
 
@@ -149,8 +154,7 @@ template <class Buffer> request write(const descriptor& file, Buffer&& buffer, s
 // Reads into the buffers of `vector` in turn (at most 1024, else EINVAL at submission); otherwise as read. The array
 // itself must stay until the request has completed, because a loop may hand it to the kernel late.
 inline request readv(const descriptor& file, std::span<const iovec> vector, std::int64_t offset) noexcept {
-    return request(
-        detail::make_iocb(opcode::preadv, file.fd(), detail::address(vector.data()), vector.size(), offset));
+    return request(detail::make_iocb(opcode::preadv, file.fd(), detail::address(vector.data()), vector.size(), offset));
 }
 
 // Writes the buffers of `vector` in turn; otherwise as write and readv.

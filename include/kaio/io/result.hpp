@@ -55,7 +55,7 @@ private:
 
 namespace detail {
 // Throws std::system_error with this errno and text; without exceptions, prints both and aborts.
-[[noreturn]] inline void throw_error(int error, const std::string& text) {
+[[noreturn, gnu::cold, gnu::noinline]] inline void throw_error(int error, const std::string& text) {
 #if defined(__cpp_exceptions)
     throw std::system_error(error, std::system_category(), text);
 #else
@@ -63,12 +63,17 @@ namespace detail {
     std::abort();
 #endif
 }
+[[noreturn, gnu::cold, gnu::noinline]] inline void throw_error(int error, const char* text) {
+    throw_error(error, std::string(text));
+}
 } // namespace detail
 
 // A T, or the errno of what kept it from being made. Move-only if T is.
 template <class T> class [[nodiscard]] result {
 public:
-    result(T value) noexcept(std::is_nothrow_move_constructible_v<T>) : error_(0) { ::new (&value_) T(std::move(value)); }
+    result(T value) noexcept(std::is_nothrow_move_constructible_v<T>) : error_(0) {
+        ::new (&value_) T(std::move(value));
+    }
 
     // `error` is an errno, greater than 0.
     static result failure(int error) noexcept { return result(error, failed{}); }

@@ -31,16 +31,20 @@ inline std::string setup_error_text(int error, unsigned asked) {
                detail::fs_setting("/proc/sys/fs/aio-max-nr") +
                ", fs.aio-nr (in use) = " + detail::fs_setting("/proc/sys/fs/aio-nr") +
                "; raise it (sysctl -w fs.aio-max-nr=1048576), ask for less, or set context_options::at_least";
-    case EINVAL: return text + "more than the kernel can ever give (about 8 million, and fewer on small pages); ask for less";
-    case ENOMEM: return text + "no memory for the completion ring; ask for less, or raise the memory limit";
+    case EINVAL:
+        return text + "more than the kernel can ever give (about 8 million, and fewer on small pages); ask for less";
+    case ENOMEM:
+        return text + "no memory for the completion ring; ask for less, or raise the memory limit";
     case ENOSYS:
-        return text + "this kernel has no native AIO (built without CONFIG_AIO, or WSL1, gVisor, rr or a seccomp filter "
-                      "that hides it); use io_uring, POSIX AIO or threads with pread here";
+        return text +
+               "this kernel has no native AIO (built without CONFIG_AIO, or WSL1, gVisor, rr or a seccomp filter "
+               "that hides it); use io_uring, POSIX AIO or threads with pread here";
     case EPERM:
     case EACCES:
         return text + "a security policy (seccomp, an LSM) denies native AIO; allow io_setup, io_submit, io_getevents, "
                       "io_cancel and io_destroy, or use threads with pread here";
-    default: return text + "unexpected";
+    default:
+        return text + "unexpected";
     }
 }
 

@@ -39,7 +39,8 @@ private:
 
     template <class Duration> static constexpr std::int64_t nanoseconds(Duration d) noexcept {
         // long double has 64 bits of mantissa where it matters, and double is exact for any wait shorter than 104 days.
-        auto const ns = static_cast<long double>(d.count()) * 1'000'000'000 * Duration::period::num / Duration::period::den;
+        auto const ns =
+            static_cast<long double>(d.count()) * 1'000'000'000 * Duration::period::num / Duration::period::den;
         if (!(ns > 0)) return 0;
         if (ns >= 9.2e18L) return unlimited;
         auto const whole = static_cast<std::int64_t>(ns);

@@ -55,9 +55,11 @@ public:
     basic_loop(basic_loop&& other) noexcept
         : context_(std::move(other.context_)), slab_(std::move(other.slab_)), storage_(std::move(other.storage_)),
           events_(std::exchange(other.events_, nullptr)), batch_(std::exchange(other.batch_, nullptr)),
-          capacity_(std::exchange(other.capacity_, 0)), room_(std::exchange(other.room_, 0)), budget_(other.budget_),
+          capacity_(std::exchange(other.capacity_, 0)), batch_end_(std::exchange(other.batch_end_, nullptr)),
+          batch_limit_(std::exchange(other.batch_limit_, nullptr)), budget_(other.budget_),
           observer_(std::move(other.observer_)) {
-        assert(room_ == capacity_ && other.idle() && "kaio: a loop was moved while requests were in it");
+        assert(idle() && other.waiting_count_ == 0 && other.undelivered() == 0 &&
+               "kaio: a loop was moved while requests were in it");
     }
     basic_loop& operator=(basic_loop&&) = delete;
 
@@ -71,10 +73,10 @@ public:
             cancel_unsubmitted();
             polls_.for_each([this](iocb& block) { (void)context_.cancel(block); });
             gather();
-            if (dispatch(~std::size_t{0}) != 0) continue;
+            if (dispatch() != 0) continue;
             if (context_.in_flight() == 0) return;
             if (result<unsigned> const got = context_.wait({events_, capacity_}))
-                next_event_ = 0, event_count_ = *got;
+                gathered(*got);
             else if (got.error().value() != EINTR)
                 return; // the context's own destructor still waits for the kernel
         }
@@ -92,16 +94,17 @@ public:
             detail::throw_error(ENOMEM, "kaio: loop.submit: no memory for one more operation");
     }
 
-    // The same without exceptions: ENOMEM.
+    // The same without exceptions: ENOMEM, and the handler is untouched.
     template <class Handler>
         requires(!std::is_base_of_v<operation, std::remove_cvref_t<Handler>>)
     result<void> try_submit(const request& what, Handler&& handler) {
         static_assert(completion_handler<Handler>, "kaio: a handler must be callable with a kaio::io_result");
         if constexpr (completion_handler<Handler>) {
-            operation* const op = slab_.take(std::forward<Handler>(handler));
+            operation* const op = slab_.full() ? nullptr : slab_.take(std::forward<Handler>(handler));
             if (!op) [[unlikely]]
                 return result<void>::failure(ENOMEM);
-            enqueue(*op, what);
+            enqueue(*op, what.block());
+            slab_.grow_if_full();
         }
         return {};
     }
@@ -110,7 +113,8 @@ public:
     // allocates. REQUIRES: it is neither in flight nor waiting.
     void submit(const request& what, operation& op) noexcept {
         assert(!op.busy() && "kaio: an operation was submitted again before it had completed");
-        enqueue(op, what);
+        op.set_busy();
+        enqueue(op, what.block());
     }
 
     // Gives all that was submitted, and that has room, to the kernel: one io_submit, however many requests; none if
@@ -118,7 +122,7 @@ public:
     // no room (EAGAIN), the rest is kept, and tried again when something has completed. Returns how many were taken.
     unsigned flush() noexcept {
         unsigned accepted = 0;
-        while (batched_ != 0 && !(kernel_full_ && context_.in_flight() != 0)) {
+        while (batch_end_ != batch_ && !(kernel_full_ && context_.in_flight() != 0)) {
             unsigned const taken = submit_batch();
             accepted += taken;
             if (kernel_full_) break;
@@ -134,41 +138,39 @@ public:
         if (!context_.usable()) return result<std::size_t>::failure(EINVAL);
         flush();
         gather();
-        return dispatch(~std::size_t{0});
+        return dispatch();
     }
 
     // Runs until nothing is in flight or waiting, and returns how many handlers it called. While there is nothing to do
     // it looks at the ring for a time that adapts (loop_options::poll_limit), then sleeps in one io_getevents. Signals
     // do not end it. Errors as poll's, and what io_getevents gives.
     std::size_t run() { return try_run().value(unusable); }
-    result<std::size_t> try_run() { return drive(~std::size_t{0}, timeout::unlimited); }
+    result<std::size_t> try_run() { return drive(false, timeout::unlimited); }
 
     // The same until one handler was called: returns 1, or 0 if nothing is in flight or waiting.
     std::size_t run_one() { return try_run_one().value(unusable); }
-    result<std::size_t> try_run_one() { return drive(1, timeout::unlimited); }
+    result<std::size_t> try_run_one() { return drive(true, timeout::unlimited); }
 
     // The same until `limit` (a std::chrono duration or alike) has passed: that ends the wait and no request.
     std::size_t run_for(timeout limit) { return try_run_for(limit).value(unusable); }
     result<std::size_t> try_run_for(timeout limit) {
         if (limit.is_unlimited()) return try_run();
         std::int64_t const now = context_.get_kernel().now();
-        return drive(~std::size_t{0}, limit.ns() < timeout::unlimited - now ? now + limit.ns() : timeout::unlimited);
+        return drive(false, limit.ns() < timeout::unlimited - now ? now + limit.ns() : timeout::unlimited);
     }
 
     // Requests that the kernel was given (or has refused) and whose handlers have not been called yet.
-    std::size_t in_flight() const noexcept { return capacity_ - room_ - batched_ + failed_count_; }
+    std::size_t in_flight() const noexcept { return capacity_ - room() - batched() + undelivered(); }
 
     // Requests that were submitted to the loop and not yet given to the kernel.
-    std::size_t waiting() const noexcept { return batched_ + waiting_count_; }
+    std::size_t waiting() const noexcept { return batched() + waiting_count_; }
 
     // Requests that can be in flight at once: what was asked for, or what context_options::at_least made do with.
     unsigned capacity() const noexcept { return capacity_; }
 
     // True if the next poll would call a handler for what has completed. About a nanosecond, no system call; without
     // a trusted ring as basic_context::has_completions.
-    bool has_completions() const noexcept {
-        return next_event_ != event_count_ || failed_count_ != 0 || context_.has_completions();
-    }
+    bool has_completions() const noexcept { return undelivered() != 0 || context_.has_completions(); }
 
     // False: events are taken by io_getevents, by choice or because the ring can't be trusted.
     bool uses_ring() const noexcept { return context_.uses_ring(); }
@@ -177,31 +179,37 @@ public:
 
 private:
     static constexpr bool observed = !std::is_same_v<Observer, no_observer>;
-    static constexpr unsigned patience = 8; // tries for a request that is refused for lack of room with nothing in flight
+    static constexpr unsigned patience =
+        8; // tries for a request that is refused for lack of room with nothing in flight
     static constexpr const char* unusable =
-        "kaio: loop: the kernel gave an error for the whole context; EINVAL means that the loop was moved from, or that "
+        "kaio: loop: the kernel gave an error for the whole context; EINVAL means that the loop was moved from, or "
+        "that "
         "it belongs to the process that forked this one: make a new loop in the child";
 
     basic_loop(basic_context<Kernel> made, timeout poll_limit) noexcept
-        : context_(std::move(made)), capacity_(context_.capacity()), room_(capacity_), budget_(poll_limit) {}
+        : context_(std::move(made)), capacity_(context_.capacity()), budget_(poll_limit) {}
 
     bool reserve() noexcept {
         auto storage = aligned_buffer::try_make(capacity_ * (sizeof(io_event) + sizeof(iocb*)), alignof(io_event));
-        if (!storage || !slab_.grow(capacity_)) return false;
+        if (!storage || !slab_.grow(std::size_t{capacity_} + 1)) return false;
         storage_ = std::move(*storage);
         events_ = reinterpret_cast<io_event*>(storage_.data());
-        batch_ = reinterpret_cast<iocb**>(events_ + capacity_);
+        batch_ = batch_end_ = reinterpret_cast<iocb**>(events_ + capacity_);
+        batch_limit_ = batch_ + capacity_;
+        next_event_ = end_event_ = events_;
         return true;
     }
 
-    bool idle() const noexcept { return room_ == capacity_ && waiting_count_ == 0 && failed_count_ == 0; }
+    bool idle() const noexcept { return room() == capacity_ && waiting_count_ == 0 && undelivered() == 0; }
 
-    void enqueue(operation& op, const request& what) noexcept {
-        op.block_ = what.block();
-        op.block_.aio_data = reinterpret_cast<std::uintptr_t>(&op);
+    std::size_t undelivered() const noexcept {
+        return failed_count_ + static_cast<std::size_t>(end_event_ - next_event_);
+    }
+
+    void enqueue(operation& op, const iocb& what) noexcept {
+        op.fill(what);
         if constexpr (observed) observer_.on_submit();
-        if (room_ != 0) [[likely]] {
-            --room_;
+        if (batch_end_ != batch_limit_) [[likely]] {
             to_batch(op);
         } else {
             waiting_.push(op);
@@ -210,37 +218,56 @@ private:
         }
     }
 
-    // REQUIRES: a room was taken for it
+    // REQUIRES: batch_end_ != batch_limit_
     void to_batch(operation& op) noexcept {
         if (poll_list::is_poll(op)) poll_in_batch_ = true;
-        batch_[batched_++] = &op.block_;
+        *batch_end_++ = &op.block_;
     }
+
+    unsigned batched() const noexcept { return static_cast<unsigned>(batch_end_ - batch_); }
+    unsigned room() const noexcept { return static_cast<unsigned>(batch_limit_ - batch_end_); }
 
     // The room of a request that has ended goes to the one that has waited longest.
     void release_room() noexcept {
-        if (waiting_count_ == 0) {
-            ++room_;
-        } else {
+        ++batch_limit_;
+        if (waiting_count_ != 0) {
             --waiting_count_;
             --attention_;
             to_batch(waiting_.pop());
         }
     }
 
-    // Offers the batch to the kernel until it is taken, or the kernel is full; REQUIRES: batched_ != 0
+    // Offers the batch to the kernel until it is taken, or the kernel is full. REQUIRES: there is a batch
     unsigned submit_batch() noexcept {
-        std::int64_t started = 0;
-        unsigned before = 0;
+        [[maybe_unused]] std::int64_t started = 0;
+        [[maybe_unused]] unsigned before = 0;
         if constexpr (observed) {
             before = context_.completions();
             started = context_.get_kernel().now();
         }
-        unsigned done = 0, accepted = 0, refused = 0;
+        unsigned accepted = batched();
+        submission const answer = context_.submit({batch_, accepted});
         kernel_full_ = false;
-        while (done < batched_) {
-            submission const answer = context_.submit({batch_ + done, batched_ - done});
-            if (poll_in_batch_) [[unlikely]]
-                link_polls({batch_ + done, answer.accepted()});
+        if (answer && !poll_in_batch_) [[likely]] {
+            batch_limit_ -= batch_end_ - batch_;
+            batch_end_ = batch_;
+        } else {
+            accepted = sort_out(answer);
+        }
+        if constexpr (observed) {
+            std::int64_t const ended = context_.get_kernel().now();
+            observer_.on_batch(accepted, context_.completions() - before, ended - started);
+        }
+        return accepted;
+    }
+
+    // After the first answer to a batch: links its polls, ends each request that was refused, and submits those behind
+    // it again. Returns how many were accepted in all.
+    [[gnu::noinline]] unsigned sort_out(submission answer) noexcept {
+        unsigned const count = batched(), room_left = room();
+        unsigned done = 0, accepted = 0, refused = 0;
+        for (;;) {
+            link_polls({batch_ + done, answer.accepted()});
             done += answer.accepted();
             accepted += answer.accepted();
             if (answer.accepted() != 0) refusals_ = 0;
@@ -255,17 +282,15 @@ private:
             fail(of(batch_[done]), answer.error_number());
             ++done;
             ++refused;
+            if (done == count) break;
+            answer = context_.submit({batch_ + done, count - done});
         }
-        if constexpr (observed) {
-            std::int64_t const ended = context_.get_kernel().now();
-            unsigned const after = context_.completions();
-            observer_.on_batch(accepted, after - before, ended - started);
-        }
-        batched_ -= done;
-        if (batched_ == 0)
+        if (done == count)
             poll_in_batch_ = false;
         else
-            __builtin_memmove(batch_, batch_ + done, batched_ * sizeof(iocb*));
+            __builtin_memmove(batch_, batch_ + done, (count - done) * sizeof(iocb*));
+        batch_end_ = batch_ + (count - done);
+        batch_limit_ = batch_end_ + room_left;
         for (; refused != 0; --refused) release_room();
         return accepted;
     }
@@ -278,8 +303,11 @@ private:
             }
     }
 
-    static operation& of(iocb* block) noexcept {
+    static operation& of(const iocb* block) noexcept {
         return *reinterpret_cast<operation*>(static_cast<std::uintptr_t>(block->aio_data));
+    }
+    static operation& of(const io_event& event) noexcept {
+        return *reinterpret_cast<operation*>(static_cast<std::uintptr_t>(event.data));
     }
 
     // Ends a request that the kernel does not have. Its handler hears of it at the next dispatch.
@@ -290,46 +318,56 @@ private:
     }
 
     void cancel_unsubmitted() noexcept {
-        for (unsigned i = 0; i < batched_; ++i) fail(of(batch_[i]), ECANCELED);
-        room_ += batched_;
-        batched_ = 0;
+        for (; batch_end_ != batch_; --batch_end_) fail(of(batch_end_[-1]), ECANCELED);
         for (; waiting_count_ != 0; --waiting_count_, --attention_) fail(waiting_.pop(), ECANCELED);
     }
 
     // Takes events out of the kernel, unless some are still to be dispatched.
     void gather() noexcept {
-        if (next_event_ != event_count_) return;
-        next_event_ = 0;
-        event_count_ = context_.reap({events_, capacity_});
-        if (event_count_ != 0) kernel_full_ = false;
+        if (next_event_ == end_event_) gathered(context_.reap({events_, capacity_}));
     }
 
-    // Calls handlers of what has ended. Every step is finished before the handler runs, so that it may do anything.
-    std::size_t dispatch(std::size_t limit) {
-        std::size_t count = 0;
-        while (failed_count_ != 0 && count < limit) {
-            operation& op = failed_.pop();
-            --failed_count_;
-            ++count;
-            complete(op, op.block_.aio_offset);
-        }
-        while (next_event_ != event_count_ && count < limit) {
-            io_event const& event = events_[next_event_++];
-            auto& op = *reinterpret_cast<operation*>(static_cast<std::uintptr_t>(event.data));
-            std::int64_t const res = event.res;
-            ++count;
-            if (attention_ == 0) [[likely]] {
-                ++room_;
-            } else {
-                if (poll_list::is_poll(op)) {
+    void gathered(unsigned count) noexcept {
+        next_event_ = events_;
+        end_event_ = events_ + count;
+        if (count == 0) return;
+        kernel_full_ = false;
+        if (attention_ == 0) [[likely]]
+            batch_limit_ += count;
+        else
+            for (io_event* event = events_; event != end_event_; ++event) {
+                if (operation& op = of(*event); poll_list::is_poll(op)) {
                     polls_.unlink(op);
                     --attention_;
                 }
                 release_room();
             }
-            complete(op, res);
-        }
+    }
+
+    // Calls handlers of what has ended. Every step is finished before the handler runs, so that it may do anything.
+    std::size_t dispatch() {
+        std::size_t count = 0;
+        for (; failed_count_ != 0; ++count) dispatch_failed();
+        for (; next_event_ != end_event_; ++count) dispatch_event();
         return count;
+    }
+    std::size_t dispatch_one() {
+        if (failed_count_ != 0)
+            dispatch_failed();
+        else if (next_event_ != end_event_)
+            dispatch_event();
+        else
+            return 0;
+        return 1;
+    }
+    void dispatch_failed() {
+        operation& op = failed_.pop();
+        --failed_count_;
+        complete(op, op.block_.aio_offset);
+    }
+    void dispatch_event() {
+        io_event const& event = *next_event_++;
+        complete(of(event), event.res);
     }
 
     void complete(operation& op, std::int64_t res) {
@@ -337,17 +375,17 @@ private:
         op.complete_(op, slab_, io_result(res));
     }
 
-    // Until `limit` handlers were called, the deadline (in the kernel's time) has passed, or nothing is left.
-    result<std::size_t> drive(std::size_t limit, std::int64_t deadline) {
+    // Until `one` handler was called, or the deadline (in the kernel's time) has passed, or nothing is left.
+    result<std::size_t> drive(bool one, std::int64_t deadline) {
         std::size_t count = 0;
-        while (count < limit) {
+        for (;;) {
             if (!context_.usable()) return result<std::size_t>::failure(EINVAL);
             flush();
             gather();
-            if (std::size_t const called = dispatch(limit - count)) {
+            if (std::size_t const called = one ? dispatch_one() : dispatch()) {
                 count += called;
-                if (deadline == timeout::unlimited || context_.get_kernel().now() < deadline) continue;
-                break;
+                if (one || (deadline != timeout::unlimited && context_.get_kernel().now() >= deadline)) break;
+                continue;
             }
             if (idle()) break;
             if (deadline != timeout::unlimited && context_.get_kernel().now() >= deadline) break;
@@ -376,9 +414,7 @@ private:
         auto const got = context_.wait({events_, capacity_}, 1,
                                        deadline == timeout::unlimited ? timeout() : timeout::from_ns(deadline - now));
         if (!got) return got.error().value() == EINTR ? 0 : got.error().value();
-        next_event_ = 0;
-        event_count_ = *got;
-        if (event_count_ != 0) kernel_full_ = false;
+        gathered(*got);
         budget_.slept(kernel.now() - started);
         return 0;
     }
@@ -389,14 +425,14 @@ private:
     io_event* events_ = nullptr;
     iocb** batch_ = nullptr;
     unsigned capacity_;
-    unsigned room_;             // requests that may still be batched; 0 while any is waiting
-    unsigned batched_ = 0;      // in batch_: submitted, with room, and not given to the kernel
-    unsigned next_event_ = 0;   // events_ from here on are taken and not dispatched
-    unsigned event_count_ = 0;  // events_ up to here
-    unsigned refusals_ = 0;     // times in a row that the kernel had no room although nothing was in flight
-    bool kernel_full_ = false;  // the last flush was cut short by EAGAIN, and nothing has completed since
-    bool poll_in_batch_ = false; // some request in batch_ may be a poll
-    std::size_t attention_ = 0; // waiting_count_ and the polls in flight: 0 on the fast path
+    iocb** batch_end_ = nullptr;     // batch_ up to here: submitted, with room, and not given to the kernel
+    iocb** batch_limit_ = nullptr;   // batch_ may grow up to here: not at all while any is waiting
+    io_event* next_event_ = nullptr; // events_ from here on are taken and not dispatched
+    io_event* end_event_ = nullptr;  // events_ up to here
+    unsigned refusals_ = 0;          // times in a row that the kernel had no room although nothing was in flight
+    bool kernel_full_ = false;       // the last flush was cut short by EAGAIN, and nothing has completed since
+    bool poll_in_batch_ = false;     // some request in batch_ may be a poll
+    std::size_t attention_ = 0;      // waiting_count_ and the polls in flight: 0 on the fast path
     poll_list polls_;
     operation_list waiting_, failed_;
     std::size_t waiting_count_ = 0, failed_count_ = 0;

@@ -32,11 +32,12 @@ protected:
     // operation: it may be submitted again or destroyed there. The slab is the loop's.
     using completion = void (*)(operation& self, operation_slab& slab, io_result result);
 
-    explicit operation(completion complete) noexcept : complete_(complete) { set_idle(); }
+    explicit operation(completion complete) noexcept : complete_(complete) {}
     ~operation() = default;
 
     // True from submission until the completion says otherwise; asserted where an operation would be used twice.
     bool busy() const noexcept { return block_.aio_data != 0; }
+    void set_busy() noexcept { block_.aio_data = reinterpret_cast<std::uintptr_t>(this); }
     void set_idle() noexcept { block_.aio_data = 0; }
 
 private:
@@ -45,7 +46,21 @@ private:
     friend class operation_list;
     friend class poll_list;
 
-    iocb block_;
+    // All of the iocb but aio_data and what stays 0 for ever.
+    void fill(const iocb& from) noexcept {
+        block_.aio_rw_flags = from.aio_rw_flags;
+        block_.aio_key = 0;
+        block_.aio_lio_opcode = from.aio_lio_opcode;
+        block_.aio_reqprio = from.aio_reqprio;
+        block_.aio_fildes = from.aio_fildes;
+        block_.aio_buf = from.aio_buf;
+        block_.aio_nbytes = from.aio_nbytes;
+        block_.aio_offset = from.aio_offset;
+        block_.aio_flags = from.aio_flags;
+        block_.aio_resfd = from.aio_resfd;
+    }
+
+    iocb block_{};
     completion complete_;
     operation* next_ = nullptr; // in whatever list it stands: free, waiting, failed
 };

@@ -12,7 +12,8 @@ namespace kaio {
 class poll_budget {
 public:
     // `limit`: 0 never polls, unlimited always does.
-    explicit poll_budget(timeout limit) noexcept : limit_(limit.ns()), now_(limit.is_unlimited() ? limit_ : limit_ / 2) {}
+    explicit poll_budget(timeout limit) noexcept
+        : limit_(limit.ns()), now_(limit.is_unlimited() ? limit_ : limit_ / 2) {}
 
     // Nanoseconds to poll before the next sleep.
     std::int64_t ns() const noexcept { return now_; }

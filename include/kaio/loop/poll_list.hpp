@@ -41,7 +41,9 @@ private:
     static operation* at(std::uint64_t address) noexcept {
         return reinterpret_cast<operation*>(static_cast<std::uintptr_t>(address));
     }
-    static operation* next(const operation& op) noexcept { return at(static_cast<std::uint64_t>(op.block_.aio_offset)); }
+    static operation* next(const operation& op) noexcept {
+        return at(static_cast<std::uint64_t>(op.block_.aio_offset));
+    }
     static operation* previous(const operation& op) noexcept { return at(op.block_.aio_nbytes); }
     static void set_next(operation& op, operation* to) noexcept {
         op.block_.aio_offset = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(to));

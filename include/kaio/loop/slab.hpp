@@ -14,8 +14,8 @@ namespace kaio {
 
 class operation_slab {
 public:
-    // Handlers up to this size (bytes) and with no more than a pointer's alignment live in the slab itself; for larger
-    // ones each submission allocates.
+    // Handlers up to this size (bytes), with no more than a pointer's alignment and a move that can't throw, live in the
+    // slab itself; for others each submission allocates.
     static constexpr std::size_t handler_room = 48;
 
     operation_slab() noexcept = default;
@@ -31,7 +31,7 @@ public:
     }
 
     // Room for `count` more operations at once. False: no memory.
-    bool grow(std::size_t count) noexcept {
+    [[gnu::cold, gnu::noinline]] bool grow(std::size_t count) noexcept {
         static_assert(sizeof(slot) >= sizeof(chunk));
         if (count > static_cast<std::size_t>(-1) / sizeof(slot) - 1) return false;
         void* memory = ::operator new((count + 1) * sizeof(slot), std::align_val_t{alignof(slot)}, std::nothrow);
@@ -43,13 +43,20 @@ public:
         return true;
     }
 
-    // An operation that hands its result to `handler`, which is moved or copied in; null if there is no memory, and
-    // then the handler is untouched.
+    // True if no operation is left. The slab grows when its last one is taken, so this means that there was no memory
+    // for more then; a completed operation helps.
+    bool full() const noexcept { return free_ == nullptr; }
+
+    // To be called after take, as the last thing: growing before it would cost every submission its registers.
+    void grow_if_full() noexcept {
+        if (full()) [[unlikely]]
+            grow(size_);
+    }
+
+    // An operation that hands its result to `handler`, which is moved or copied in; null if there is no memory for a
+    // handler that is too large for the slab, and then the handler is untouched. REQUIRES: !full()
     template <class H> operation* take(H&& handler) {
         using Handler = std::decay_t<H>;
-        static_assert(completion_handler<H>, "kaio: a handler must be callable with a kaio::io_result");
-        if (!free_) [[unlikely]]
-            if (!grow(size_ < 64 ? 64 : size_)) return nullptr;
         if constexpr (fits<Handler>) {
             ::new (static_cast<slot*>(free_)->handler) Handler(std::forward<H>(handler));
             free_->complete_ = &complete<Handler>;
@@ -66,7 +73,7 @@ public:
 
 private:
     struct slot : operation {
-        slot() noexcept : operation(nullptr) {}
+        slot() noexcept : operation(nullptr) { set_busy(); } // for good: only the slab hands them out
         alignas(void*) unsigned char handler[handler_room];
     };
     struct chunk {
@@ -74,26 +81,21 @@ private:
     };
 
     template <class Handler>
-    static constexpr bool fits = sizeof(Handler) <= handler_room && alignof(Handler) <= alignof(void*);
+    static constexpr bool fits = sizeof(Handler) <= handler_room && alignof(Handler) <= alignof(void*) &&
+                                 std::is_nothrow_move_constructible_v<Handler>;
 
     void give(operation& op) noexcept {
         op.next_ = free_;
         free_ = &op;
     }
 
-    // Destroys the handler and gives the operation back after the call, also when the handler throws.
-    template <class Handler> struct releaser {
-        Handler& handler;
-        operation& op;
-        operation_slab& slab;
-        ~releaser() {
-            handler.~Handler();
-            slab.give(op);
-        }
-    };
+    // The operation is given back before its handler runs, so that a request submitted there finds it still warm, and
+    // so that nothing is left to do after the handler, whatever it throws.
     template <class Handler> static void complete(operation& self, operation_slab& slab, io_result result) {
-        auto& handler = *std::launder(reinterpret_cast<Handler*>(static_cast<slot&>(self).handler));
-        releaser<Handler> const after{handler, self, slab};
+        auto& stored = *std::launder(reinterpret_cast<Handler*>(static_cast<slot&>(self).handler));
+        Handler handler(std::move(stored));
+        stored.~Handler();
+        slab.give(self);
         handler(result);
     }
 

@@ -10,9 +10,9 @@
 namespace kaio {
 
 namespace detail {
-inline unsigned no_process_page = 0;               // stands in until there is a page, and where there can be none
-inline unsigned* process_page = &no_process_page;  // holds the stamp; the kernel empties it in a forked child
-inline unsigned last_process_stamp = 0;            // ordinary memory: a child goes on counting where its parent was
+inline unsigned no_process_page = 0;              // stands in until there is a page, and where there can be none
+inline unsigned* process_page = &no_process_page; // holds the stamp; the kernel empties it in a forked child
+inline unsigned last_process_stamp = 0;           // ordinary memory: a child goes on counting where its parent was
 } // namespace detail
 
 // The stamp of the running process: 0 in a process that has not called `stamp_process`, which a forked child has not.

@@ -1,0 +1,48 @@
+"""run.py INCLUDE CASE.cpp... -- COMPILER...: each file compiles, and with -DWRONG it fails with the message it names."""
+
+import os
+import re
+import subprocess
+import sys
+
+sys.path.append(os.path.join(os.path.dirname(__file__), "..", "support"))
+import report
+
+arguments, compiler = sys.argv[1 : sys.argv.index("--")], sys.argv[sys.argv.index("--") + 1 :]
+include, sources = arguments[0], arguments[1:]
+
+
+def compile(source, *flags):
+    command = compiler + ["-std=c++20", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I", include, *flags, source]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def right(source):
+    def run():
+        result = compile(source)
+        return None if result.returncode == 0 else result.stderr
+
+    return run
+
+
+def wrong(source):
+    def run():
+        with open(source, encoding="utf-8") as file:
+            text = file.read()
+        expected = re.findall(r"^\s*// expect: (.*\S)\s*$", text, re.MULTILINE)
+        if not expected or "#ifdef WRONG" not in text:
+            return "the file needs a line `// expect: message` and an `#ifdef WRONG`"
+        result = compile(source, "-DWRONG")
+        if result.returncode == 0:
+            return "compiles, but should not"
+        missing = [message for message in expected if message not in result.stderr]
+        return f"no message contains: {missing}\n{result.stderr}" if missing else None
+
+    return run
+
+
+cases = []
+for source in sources:
+    name = os.path.splitext(os.path.basename(source))[0]
+    cases += [(f"{name} without its wrong line compiles", right(source)), (f"{name} with it does not", wrong(source))]
+report.run(cases, workers=2)

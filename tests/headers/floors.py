@@ -1,0 +1,145 @@
+"""floors.py INCLUDE: the #include lines of kaio's headers keep to the floors, and this test can tell."""
+
+import os
+import re
+import sys
+import tempfile
+
+sys.path.append(os.path.join(os.path.dirname(__file__), "..", "support"))
+import report
+
+# A floor is a folder of include/kaio; a header includes from its own floor or a lower one.
+FLOORS = ("sys", "io", "loop", "coro")
+# Beside the floors: what a folder, or a header at the top, may include from.
+BESIDE = {
+    "sim": ("sim", "sys", "io"),
+    "kaio.hpp": FLOORS + ("version.hpp",),
+    "version.hpp": (),
+}
+FOREIGN = ("libaio.h", "liburing.h", "linux/aio_abi.h")  # kaio has its own layouts and needs no library
+
+
+def allowed(place):
+    return FLOORS[: FLOORS.index(place) + 1] if place in FLOORS else BESIDE.get(place)
+
+
+def place_of(header):
+    """kaio/io/file.hpp -> io, kaio/kaio.hpp -> kaio.hpp"""
+    return header.split("/")[1]
+
+
+def includes(include, header):
+    with open(os.path.join(include, header), encoding="utf-8") as file:
+        # `__has_include` is no include; a directive that is not a plain one is returned whole.
+        for line in file:
+            directive = re.match(r"\s*#\s*include\b\s*(.*)", line)
+            if directive:
+                name = re.match(r'([<"])([^>"]*)[>"]', directive[1])
+                yield name.groups() if name else ("", directive[1])
+
+
+def complaints(include, header):
+    place = place_of(header)
+    if allowed(place) is None:
+        yield f"the table of floors does not know {place}"
+        return
+    for quote, name in includes(include, header):
+        if quote == "":
+            yield f"an include that can't be read: {name}"
+        elif name in FOREIGN:
+            yield f"includes {name}"
+        elif quote == '"':
+            yield f'includes "{name}"; write <kaio/...>'
+        elif name.startswith("kaio/"):
+            if not os.path.exists(os.path.join(include, name)):
+                yield f"includes {name}, which does not exist"
+            elif place_of(name) not in allowed(place):
+                yield f"includes {name}: {place} may include from: {', '.join(allowed(place)) or 'nothing'}"
+
+
+def cycle(include):
+    """One include cycle as a text, or None."""
+    state, path = {}, []
+
+    def visit(header):
+        if state.get(header) == "open":
+            return " -> ".join(path[path.index(header) :] + [header])
+        if header in state or not os.path.exists(os.path.join(include, header)):
+            return None
+        state[header] = "open"
+        path.append(header)
+        for _, name in includes(include, header):
+            found = visit(name) if name.startswith("kaio/") else None
+            if found:
+                return found
+        path.pop()
+        state[header] = "done"
+        return None
+
+    return next(filter(None, map(visit, report.headers(include))), None)
+
+
+def wrong(include):
+    """All that is wrong with a tree."""
+    found = [f"{header}: {text}" for header in report.headers(include) for text in complaints(include, header)]
+    loop = cycle(include)
+    return found + [f"cycle: {loop}"] if loop else found
+
+
+# Trees, as {header: its include lines}, with what must be said about them (None: nothing).
+TREES = {
+    "a good tree": (
+        {
+            "sys/abi.hpp": "#include <cstdint>",
+            "io/file.hpp": "#include <fcntl.h>\n#include <kaio/sys/abi.hpp>\n// #include <kaio/loop/loop.hpp>",
+            "io/context.hpp": "#include <kaio/io/file.hpp>",
+            "coro/task.hpp": "# include <kaio/io/context.hpp>",
+            "sim/kernel.hpp": "#include <kaio/sys/abi.hpp>",
+            "version.hpp": "",
+            "kaio.hpp": "#include <kaio/coro/task.hpp>\n#include <kaio/version.hpp>",
+        },
+        None,
+    ),
+    "an include from a higher floor": ({"loop/a.hpp": "", "io/b.hpp": "#include <kaio/loop/a.hpp>"}, "io/b.hpp"),
+    "an indented one": ({"io/a.hpp": "", "sys/b.hpp": "  #  include <kaio/io/a.hpp>"}, "sys/b.hpp"),
+    "a floor that includes the umbrella": ({"kaio.hpp": "", "coro/a.hpp": "#include <kaio/kaio.hpp>"}, "coro/a.hpp"),
+    "an umbrella with the simulation": ({"sim/a.hpp": "", "kaio.hpp": "#include <kaio/sim/a.hpp>"}, "kaio.hpp"),
+    "libaio": ({"sys/a.hpp": "#include <libaio.h>"}, "libaio.h"),
+    "liburing": ({"sys/a.hpp": '#include "liburing.h"'}, "liburing.h"),
+    "the kernel's header": ({"sys/a.hpp": "#include <linux/aio_abi.h>"}, "aio_abi.h"),
+    "a quoted include": ({"sys/a.hpp": "", "sys/b.hpp": '#include "a.hpp"'}, "write <kaio/...>"),
+    "an include by a macro": ({"sys/a.hpp": "#include KAIO_HEADER"}, "can't be read"),
+    "a header that is not there": ({"sys/a.hpp": "#include <kaio/sys/b.hpp>"}, "does not exist"),
+    "a folder without a floor": ({"net/a.hpp": ""}, "does not know net"),
+    "a cycle": (
+        {
+            "sys/a.hpp": "#include <kaio/sys/b.hpp>",
+            "sys/b.hpp": "#include <kaio/sys/c.hpp>",
+            "sys/c.hpp": "#include <kaio/sys/a.hpp>",
+        },
+        "cycle: kaio/sys/a.hpp -> kaio/sys/b.hpp -> kaio/sys/c.hpp -> kaio/sys/a.hpp",
+    ),
+}
+
+
+def tree_case(tree, expected):
+    def run():
+        with tempfile.TemporaryDirectory() as include:
+            for header, text in tree.items():
+                path = os.path.join(include, "kaio", header)
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(f"#pragma once\n{text}\n")
+            said = "\n".join(wrong(include))
+        if (expected or "") in said and bool(expected) == bool(said):
+            return None
+        return f"expected: {expected}\nbut it said: {said or 'nothing'}"
+
+    return run
+
+
+include = sys.argv[1]
+cases = [(header, lambda header=header: "\n".join(complaints(include, header)) or None) for header in report.headers(include)]
+cases += [("no include cycles", lambda: cycle(include))]
+cases += [(f"judges {name}", tree_case(*tree)) for name, tree in TREES.items()]
+report.run(cases)

@@ -1,0 +1,59 @@
+"""self_contained.py INCLUDE COMPILER...: each header compiles alone, with `-I include` and without a warning."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+sys.path.append(os.path.join(os.path.dirname(__file__), "..", "support"))
+import report
+
+FLAGS = "-std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -fsyntax-only".split()
+
+include, compiler = sys.argv[1], sys.argv[2:]
+
+
+def accepts(command, source):
+    return subprocess.run(command + FLAGS + ["-x", "c++", "-"], input=source, text=True, capture_output=True).returncode == 0
+
+
+def ways():
+    """Pairs of a name and a command, or a name and the reason why it can't be had."""
+    version = subprocess.run(compiler + ["--version"], capture_output=True, text=True).stdout
+    name = os.path.basename(compiler[-1])
+    yield name, compiler
+    yield f"{name} without exceptions and RTTI", compiler + ["-fno-exceptions", "-fno-rtti"]
+    if "clang" in version:
+        libcxx = compiler + ["-stdlib=libc++"]
+        there = accepts(libcxx, "#include <cstddef>\n#include <system_error>\n")
+        yield f"{name} with libc++", libcxx if there else "libc++ is not installed"
+    else:
+        # Other machines: they concern the headers, not the compiler, so one compiler of this test tries them.
+        for machine, flags in (
+            ("i686-linux-gnu", []),
+            ("i686-linux-gnu", ["-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=64"]),
+            ("s390x-linux-gnu", []),
+        ):
+            cross = f"{machine}-g++"
+            command = [cross] + flags if shutil.which(cross) else f"{cross} is not installed"
+            yield " ".join([cross] + flags), command
+
+
+def case(header, command):
+    def run():
+        if isinstance(command, str):
+            raise report.Skip(command)
+        # Twice: the second one must find the include guard.
+        source = f"#include <{header}>\n" * 2
+        result = subprocess.run(
+            command + FLAGS + ["-I", include, "-x", "c++", "-"], input=source, text=True, capture_output=True
+        )
+        return None if result.returncode == 0 else result.stderr
+
+    return run
+
+
+report.run(
+    [(f"{header}, {name}", case(header, command)) for name, command in ways() for header in report.headers(include)],
+    workers=2,
+)

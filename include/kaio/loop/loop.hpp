@@ -50,8 +50,8 @@ public:
         return fresh;
     }
 
-    // For passing a new loop on. A moved-from loop gives EINVAL for everything that runs it, and what is submitted to
-    // it completes with ECANCELED when it is destroyed. REQUIRES: nothing was submitted and is not complete.
+    // For passing a new loop on. A moved-from loop gives EINVAL for everything; an operation of the caller's that is
+    // submitted to it completes with ECANCELED when it is destroyed. REQUIRES: nothing was submitted and is not complete.
     basic_loop(basic_loop&& other) noexcept
         : context_(std::move(other.context_)), slab_(std::move(other.slab_)), storage_(std::move(other.storage_)),
           events_(std::exchange(other.events_, nullptr)), batch_(std::exchange(other.batch_, nullptr)),
@@ -86,15 +86,16 @@ public:
     // once, inside poll or run (or the destructor), with the kernel's result or the error io_submit gave for it. A handler
     // may submit, poll, run and throw; a handler that throws lets the exception out of poll or run, and the loop goes
     // on from there. Handlers of more than 48 bytes cost an allocation each. No system call.
-    // Throws std::system_error (ENOMEM), and then nothing was submitted.
+    // Throws std::system_error (ENOMEM; EINVAL if it was moved from), and then nothing was submitted.
     template <class Handler>
         requires(!std::is_base_of_v<operation, std::remove_cvref_t<Handler>>)
     void submit(const request& what, Handler&& handler) {
         if (!try_submit(what, std::forward<Handler>(handler))) [[unlikely]]
-            detail::throw_error(ENOMEM, "kaio: loop.submit: no memory for one more operation");
+            detail::throw_error(no_operation(), "kaio: loop.submit: no memory for one more operation, or the loop was "
+                                                "moved from");
     }
 
-    // The same without exceptions: ENOMEM, and the handler is untouched.
+    // The same without exceptions: ENOMEM or EINVAL, and the handler is untouched.
     template <class Handler>
         requires(!std::is_base_of_v<operation, std::remove_cvref_t<Handler>>)
     result<void> try_submit(const request& what, Handler&& handler) {
@@ -102,7 +103,7 @@ public:
         if constexpr (completion_handler<Handler>) {
             operation* const op = slab_.full() ? nullptr : slab_.take(std::forward<Handler>(handler));
             if (!op) [[unlikely]]
-                return result<void>::failure(ENOMEM);
+                return result<void>::failure(no_operation());
             enqueue(*op, what.block());
             slab_.grow_if_full();
         }
@@ -199,6 +200,8 @@ private:
         next_event_ = end_event_ = events_;
         return true;
     }
+
+    int no_operation() const noexcept { return capacity_ == 0 ? EINVAL : ENOMEM; }
 
     bool idle() const noexcept { return room() == capacity_ && waiting_count_ == 0 && undelivered() == 0; }
 

@@ -46,10 +46,10 @@ public:
         other.size_ = other.capacity_ = 0;
     }
     aligned_buffer& operator=(aligned_buffer&& other) noexcept {
-        aligned_buffer old(std::move(*this));
-        std::swap(data_, other.data_);
-        std::swap(size_, other.size_);
-        std::swap(capacity_, other.capacity_);
+        aligned_buffer taken(std::move(other));
+        std::swap(data_, taken.data_);
+        std::swap(size_, taken.size_);
+        std::swap(capacity_, taken.capacity_);
         return *this;
     }
     ~aligned_buffer() { std::free(data_); }

@@ -121,11 +121,11 @@ public:
         other.header_ = nullptr;
     }
     buffer_pool& operator=(buffer_pool&& other) noexcept {
-        buffer_pool old(std::move(*this));
-        std::swap(mapping_, other.mapping_);
-        std::swap(mapped_, other.mapped_);
-        std::swap(huge_, other.huge_);
-        std::swap(header_, other.header_);
+        buffer_pool taken(std::move(other));
+        std::swap(mapping_, taken.mapping_);
+        std::swap(mapped_, taken.mapped_);
+        std::swap(huge_, taken.huge_);
+        std::swap(header_, taken.header_);
         return *this;
     }
     ~buffer_pool() {

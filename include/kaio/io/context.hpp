@@ -61,7 +61,7 @@ public:
     explicit basic_context(unsigned capacity, context_options options = {}, Kernel kernel = {})
         : basic_context(unwrap(try_make(capacity, options, std::move(kernel)), capacity)) {}
 
-    // The same without exceptions: EINVAL (a capacity of 0, or more than 8 million), EAGAIN (fs.aio-max-nr),
+    // The same without exceptions: EINVAL (a capacity of 0, or more than about 4 million), EAGAIN (fs.aio-max-nr),
     // ENOMEM, ENOSYS or EPERM (no native AIO here). setup_error_text puts them into words.
     static result<basic_context> try_make(unsigned capacity, context_options options = {},
                                           Kernel kernel = {}) noexcept {

@@ -67,10 +67,10 @@ public:
         other.fd_ = -1;
     }
     file& operator=(file&& other) noexcept {
-        file old(std::move(*this));
-        fd_ = std::exchange(other.fd_, -1);
-        direct_ = other.direct_;
-        alignment_ = other.alignment_;
+        file taken(std::move(other));
+        std::swap(fd_, taken.fd_);
+        direct_ = taken.direct_;
+        alignment_ = taken.alignment_;
         return *this;
     }
 

@@ -32,7 +32,7 @@ inline std::string setup_error_text(int error, unsigned asked) {
                ", fs.aio-nr (in use) = " + detail::fs_setting("/proc/sys/fs/aio-nr") +
                "; raise it (sysctl -w fs.aio-max-nr=1048576), ask for less, or set context_options::at_least";
     case EINVAL:
-        return text + "more than the kernel can ever give (about 8 million, and fewer on small pages); ask for less";
+        return text + "more than the kernel can ever give (about 4 million); ask for less";
     case ENOMEM:
         return text + "no memory for the completion ring; ask for less, or raise the memory limit";
     case ENOSYS:

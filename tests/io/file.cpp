@@ -1,0 +1,107 @@
+#include "support/catch.hpp"
+#include "support/loop_device.hpp"
+#include "support/temporary_file.hpp"
+
+#include <cerrno>
+#include <string>
+
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+
+#include <kaio/io/file.hpp>
+
+TEST_CASE("a file is opened with flags and mode, and closed again") {
+    test::temporary_file temporary;
+    std::string const path = temporary.path() + ".new";
+    int fd = -1;
+    {
+        kaio::file const file = kaio::file::open(path, O_RDWR | O_CREAT | O_EXCL, 0640);
+        fd = file.fd();
+        REQUIRE(file);
+        CHECK((::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+        CHECK(!file.direct());
+        struct stat status;
+        REQUIRE(::fstat(fd, &status) == 0);
+        CHECK((status.st_mode & 0777) == 0640);
+        CHECK(kaio::file::try_open(path.c_str(), O_RDWR | O_CREAT | O_EXCL, 0640).error() == std::errc::file_exists);
+    }
+    CHECK(::fcntl(fd, F_GETFD) == -1);
+    ::unlink(path.c_str());
+}
+
+TEST_CASE("what can't be opened says which file and why") {
+    CHECK_THROWS_WITH(kaio::file::open("/nowhere/at/all", O_RDONLY), test::ContainsSubstring("/nowhere/at/all"));
+    CHECK(kaio::file::try_open("/nowhere", O_RDONLY).error() == std::errc::no_such_file_or_directory);
+    CHECK(kaio::file::try_open("/tmp", O_RDWR).error() == std::errc::is_a_directory);
+}
+
+TEST_CASE("a file system that refuses O_DIRECT is named as the cause, with the remedy") {
+    auto const refused = kaio::file::try_open("/proc/self/status", O_RDONLY | O_DIRECT);
+    REQUIRE(!refused);
+    CHECK(refused.error() == std::errc::invalid_argument);
+    CHECK_THROWS_WITH(kaio::file::open("/proc/self/status", O_RDONLY | O_DIRECT),
+                      test::ContainsSubstring("/proc/self/status") && test::ContainsSubstring("refuses O_DIRECT") &&
+                          test::ContainsSubstring("without O_DIRECT"));
+}
+
+TEST_CASE("a descriptor is adopted, released and moved") {
+    int const fd = ::eventfd(0, EFD_CLOEXEC);
+    kaio::file first = kaio::file::adopt(fd);
+    CHECK(first.fd() == fd);
+    kaio::file second(std::move(first));
+    CHECK(!first);
+    CHECK(first.fd() == -1);
+    CHECK(second.fd() == fd);
+    kaio::file third;
+    third = std::move(second);
+    CHECK(third.fd() == fd);
+    auto& same = third;
+    third = std::move(same);
+    CHECK(third.fd() == fd);
+    CHECK(third.release() == fd);
+    CHECK(!third);
+    CHECK(::close(fd) == 0);
+    CHECK(kaio::file::try_adopt(fd).error() == std::errc::bad_file_descriptor);
+    CHECK_THROWS_WITH(kaio::file::adopt(-1), test::ContainsSubstring("descriptor"));
+}
+
+TEST_CASE("the size of a regular file, and no size of no file") {
+    test::temporary_file temporary(12'345);
+    kaio::file const file = kaio::file::open(temporary.path(), O_RDONLY);
+    CHECK(file.size() == 12'345);
+    CHECK(kaio::file().try_size().error() == std::errc::bad_file_descriptor);
+}
+
+TEST_CASE("alignment is a power of two, and direct I/O at it works") {
+    std::string const folder = GENERATE(".", "/dev/shm", "/tmp");
+    test::temporary_file temporary(65'536, folder);
+    auto const opened = kaio::file::try_open(temporary.path().c_str(), O_RDONLY | O_DIRECT);
+    if (!opened) SKIP_TEST("the file system of " + folder + " has no direct I/O");
+    kaio::file_alignment const needed = opened->alignment();
+    CHECK(opened->direct());
+    REQUIRE(needed.memory != 0);
+    REQUIRE(needed.offset != 0);
+    CHECK((needed.memory & (needed.memory - 1)) == 0);
+    CHECK((needed.offset & (needed.offset - 1)) == 0);
+    alignas(4096) static unsigned char bytes[65'536];
+    REQUIRE(needed.offset <= sizeof bytes / 2);
+    REQUIRE(4096 % needed.memory == 0);
+    CHECK(::pread(opened->fd(), bytes, needed.offset, needed.offset) == static_cast<ssize_t>(needed.offset));
+    CHECK(bytes[0] == test::temporary_file::content(needed.offset));
+}
+
+TEST_CASE("where nothing is known, 4096") {
+    kaio::file const file = kaio::file::adopt(::eventfd(0, EFD_CLOEXEC));
+    CHECK(file.alignment() == kaio::file_alignment{4096, 4096});
+    CHECK(kaio::file().alignment() == kaio::file_alignment{4096, 4096});
+}
+
+TEST_CASE("a block device has its own size and its sector as alignment") {
+    unsigned const sector = GENERATE(512u, 4096u);
+    test::loop_device device(8 << 20, sector);
+    if (!device) SKIP_TEST(device.why_not());
+    kaio::file const file = kaio::file::open(device.path(), O_RDWR | O_DIRECT);
+    CHECK(file.size() == 8 << 20);
+    CHECK(file.alignment().offset == sector);
+    CHECK(file.alignment().memory <= 4096);
+}

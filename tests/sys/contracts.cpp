@@ -1,0 +1,48 @@
+// What the compiler can check. The static_asserts are the test; linking this file into it is enough.
+#include <type_traits>
+
+#include <kaio/kaio.hpp>
+
+static_assert(sizeof(kaio::request) == 64 && std::is_trivially_copyable_v<kaio::request>);
+static_assert(sizeof(kaio::io_result) == 8 && std::is_trivially_copyable_v<kaio::io_result>);
+static_assert(std::is_empty_v<kaio::linux_kernel>);
+static_assert(kaio::kernel<kaio::linux_kernel>);
+static_assert(!kaio::kernel<int>);
+static_assert(sizeof(kaio::basic_context<>) <= 48);
+
+template <class T>
+constexpr bool move_only = std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T> &&
+                           !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T>;
+static_assert(move_only<kaio::file>);
+static_assert(move_only<kaio::aligned_buffer>);
+static_assert(move_only<kaio::buffer_pool>);
+static_assert(move_only<kaio::pooled_buffer>);
+static_assert(move_only<kaio::context>);
+static_assert(std::is_nothrow_move_constructible_v<kaio::loop> && !std::is_copy_constructible_v<kaio::loop>);
+static_assert(!std::is_copy_constructible_v<kaio::result<kaio::file>>);
+
+using handler = void (*)(kaio::io_result);
+struct takes_nothing {
+    void operator()() const;
+};
+static_assert(kaio::completion_handler<handler>);
+static_assert(!kaio::completion_handler<takes_nothing>);
+
+// No function of the raw layer throws.
+using bytes = std::span<std::byte>;
+using events = std::span<kaio::io_event>;
+static_assert(noexcept(kaio::read(0, std::declval<bytes>(), 0)) && noexcept(kaio::write(0, std::declval<bytes>(), 0)));
+static_assert(noexcept(kaio::fsync(0)) && noexcept(kaio::fdatasync(0)) && noexcept(kaio::poll(0, 1)));
+static_assert(noexcept(kaio::context::try_make(1)));
+static_assert(noexcept(std::declval<kaio::context&>().submit({})));
+static_assert(noexcept(std::declval<kaio::context&>().reap(std::declval<events>())));
+static_assert(noexcept(std::declval<kaio::context&>().wait(std::declval<events>())));
+static_assert(noexcept(std::declval<kaio::context&>().cancel(std::declval<kaio::iocb&>())));
+static_assert(noexcept(std::declval<kaio::loop&>().flush()));
+static_assert(noexcept(kaio::loop::try_make(1)));
+static_assert(noexcept(kaio::file::try_open("", 0)) && noexcept(kaio::file::try_adopt(0)));
+static_assert(noexcept(kaio::aligned_buffer::try_make(1)) && noexcept(kaio::buffer_pool::try_make(1, 1)));
+static_assert(noexcept(std::declval<kaio::buffer_pool&>().take()));
+
+// An observer that is not there takes no room.
+static_assert(sizeof(kaio::basic_loop<kaio::linux_kernel, kaio::loop_counters>) >= sizeof(kaio::loop) + 56);

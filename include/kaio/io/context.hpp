@@ -4,7 +4,6 @@
 // 0.1 and 30 ms): make it once.
 #pragma once
 
-#include <csignal>
 #include <cstdint>
 #include <span>
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 
 namespace kaio {
 
@@ -16,7 +15,7 @@ concept duration = requires(Duration d) {
 
 class timeout {
 public:
-    static constexpr std::int64_t unlimited = std::numeric_limits<std::int64_t>::max();
+    static constexpr std::int64_t unlimited = INT64_MAX;
 
     // For ever.
     constexpr timeout() noexcept = default;

@@ -90,23 +90,18 @@ public:
     template <class Handler>
         requires(!std::is_base_of_v<operation, std::remove_cvref_t<Handler>>)
     void submit(const request& what, Handler&& handler) {
-        if (!try_submit(what, std::forward<Handler>(handler))) [[unlikely]]
-            detail::throw_error(no_operation(), "kaio: loop.submit: no memory for one more operation, or the loop was "
-                                                "moved from");
+        if (!accept(what, std::forward<Handler>(handler))) [[unlikely]]
+            throw_refusal();
+        slab_.grow_if_full(); // last, so that the fast path has nothing to keep for afterwards
     }
 
     // The same without exceptions: ENOMEM or EINVAL, and the handler is untouched.
     template <class Handler>
         requires(!std::is_base_of_v<operation, std::remove_cvref_t<Handler>>)
     result<void> try_submit(const request& what, Handler&& handler) {
-        static_assert(completion_handler<Handler>, "kaio: a handler must be callable with a kaio::io_result");
-        if constexpr (completion_handler<Handler>) {
-            operation* const op = slab_.full() ? nullptr : slab_.take(std::forward<Handler>(handler));
-            if (!op) [[unlikely]]
-                return result<void>::failure(no_operation());
-            enqueue(*op, what.block());
-            slab_.grow_if_full();
-        }
+        if (!accept(what, std::forward<Handler>(handler))) [[unlikely]]
+            return result<void>::failure(refusal());
+        slab_.grow_if_full();
         return {};
     }
 
@@ -201,7 +196,21 @@ private:
         return true;
     }
 
-    int no_operation() const noexcept { return capacity_ == 0 ? EINVAL : ENOMEM; }
+    template <class Handler> bool accept(const request& what, Handler&& handler) {
+        static_assert(completion_handler<Handler>, "kaio: a handler must be callable with a kaio::io_result");
+        if constexpr (completion_handler<Handler>) {
+            operation* const op = slab_.full() ? nullptr : slab_.take(std::forward<Handler>(handler));
+            if (!op) [[unlikely]]
+                return false;
+            enqueue(*op, what.block());
+        }
+        return true;
+    }
+    int refusal() const noexcept { return capacity_ == 0 ? EINVAL : ENOMEM; }
+    [[noreturn, gnu::cold, gnu::noinline]] void throw_refusal() const {
+        detail::throw_error(refusal(),
+                            "kaio: loop.submit: no memory for one more operation, or the loop was moved from");
+    }
 
     bool idle() const noexcept { return room() == capacity_ && waiting_count_ == 0 && undelivered() == 0; }
 

@@ -47,7 +47,7 @@ public:
     // for more then; a completed operation helps.
     bool full() const noexcept { return free_ == nullptr; }
 
-    // To be called after take, as the last thing: growing before it would cost every submission its registers.
+    // To be called after each take, so that there is room for the next.
     void grow_if_full() noexcept {
         if (full()) [[unlikely]]
             grow(size_);

@@ -1,0 +1,181 @@
+// request_cost FORM REQUESTS: reads so many 4 KiB blocks of a file in memory, 32 at a time, at random offsets, in one of
+// four forms that do the same work. For counting instructions and system calls from outside (run.py).
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <fcntl.h>
+#include <linux/aio_abi.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <kaio/kaio.hpp>
+
+namespace {
+
+constexpr unsigned depth = 32;
+constexpr std::size_t block_size = 4096;
+constexpr std::uint64_t blocks = 4096; // in the file
+
+struct work {
+    int fd;
+    unsigned long total;
+    unsigned long issued = 0, done = 0;
+    std::uint64_t random = 88172645463325252u; // xorshift64: cheap, so that it hides nothing
+    std::byte* buffers[depth];
+
+    std::int64_t offset() {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        return static_cast<std::int64_t>(random % blocks * block_size);
+    }
+    std::span<std::byte> buffer(std::size_t slot) const { return {buffers[slot], block_size}; }
+    void check(std::int64_t res) {
+        if (res != static_cast<std::int64_t>(block_size)) std::abort();
+        ++done;
+    }
+};
+
+// What a good engineer writes by hand: each iocb filled in whole, events read where they lie, one store to head.
+void hand(work& w) {
+    struct ring {
+        unsigned id, nr, head, tail, magic, compat, incompat, header_length;
+        struct ::io_event events[1];
+    };
+    aio_context_t id = 0;
+    if (::syscall(SYS_io_setup, depth, &id) != 0) std::abort();
+    auto* const mapped = reinterpret_cast<ring*>(id);
+    struct ::iocb iocbs[depth];
+    struct ::iocb* batch[depth];
+    long count = 0;
+    auto const next = [&](std::size_t slot) {
+        ++w.issued;
+        struct ::iocb& block = iocbs[slot];
+        std::memset(&block, 0, sizeof block);
+        block.aio_data = slot;
+        block.aio_lio_opcode = IOCB_CMD_PREAD;
+        block.aio_fildes = static_cast<unsigned>(w.fd);
+        block.aio_buf = reinterpret_cast<std::uintptr_t>(w.buffers[slot]);
+        block.aio_nbytes = block_size;
+        block.aio_offset = w.offset();
+        batch[count++] = &block;
+    };
+    for (std::size_t slot = 0; slot < depth; ++slot) next(slot);
+    unsigned const slots = mapped->nr;
+    while (w.done < w.total) {
+        if (count != 0) {
+            if (::syscall(SYS_io_submit, id, count, batch) != count) std::abort();
+            count = 0;
+        }
+        unsigned head = mapped->head;
+        unsigned const tail = __atomic_load_n(&mapped->tail, __ATOMIC_ACQUIRE);
+        while (head != tail) {
+            auto const& event = mapped->events[head];
+            w.check(event.res);
+            if (w.issued < w.total) next(event.data);
+            if (++head == slots) head = 0;
+        }
+        __atomic_store_n(&mapped->head, head, __ATOMIC_RELEASE);
+    }
+}
+
+kaio::loop_options with_ring() { return {.setup = {.events = kaio::reaping::ring}}; } // under Valgrind too
+
+void callback(work& w) {
+    struct place {
+        work& w;
+        kaio::loop& loop;
+        std::span<std::byte> buffer;
+
+        void next() {
+            ++w.issued;
+            loop.submit(kaio::read(w.fd, buffer, w.offset()), [this](kaio::io_result r) {
+                w.check(r.res());
+                if (w.issued < w.total) next();
+            });
+        }
+    };
+    kaio::loop loop(depth, with_ring());
+    std::vector<place> places;
+    for (std::size_t slot = 0; slot < depth; ++slot) places.push_back({w, loop, w.buffer(slot)});
+    for (place& p : places) p.next();
+    loop.run();
+}
+
+void owned(work& w) {
+    struct handler {
+        work& w;
+        kaio::loop& loop;
+        std::span<std::byte> buffer;
+        kaio::operation* self = nullptr;
+
+        void next() {
+            ++w.issued;
+            loop.submit(kaio::read(w.fd, buffer, w.offset()), *self);
+        }
+        void operator()(kaio::io_result r) {
+            w.check(r.res());
+            if (w.issued < w.total) next();
+        }
+    };
+    std::vector<std::unique_ptr<kaio::owned_operation<handler>>> operations;
+    kaio::loop loop(depth, with_ring());
+    for (std::size_t slot = 0; slot < depth; ++slot) {
+        auto& op =
+            operations.emplace_back(std::make_unique<kaio::owned_operation<handler>>(handler{w, loop, w.buffer(slot)}));
+        op->handler().self = op.get();
+        op->handler().next();
+    }
+    loop.run();
+}
+
+void raw(work& w) {
+    kaio::context context(depth, {.events = kaio::reaping::ring});
+    kaio::iocb iocbs[depth];
+    kaio::iocb* batch[depth];
+    kaio::io_event events[depth];
+    std::size_t count = 0;
+    auto const next = [&](std::size_t slot) {
+        ++w.issued;
+        iocbs[slot] = kaio::read(w.fd, w.buffer(slot), w.offset());
+        iocbs[slot].aio_data = slot;
+        batch[count++] = &iocbs[slot];
+    };
+    for (std::size_t slot = 0; slot < depth; ++slot) next(slot);
+    while (w.done < w.total) {
+        if (count != 0 && !context.submit({batch, count})) std::abort();
+        count = 0;
+        unsigned const taken = context.reap(events);
+        for (kaio::io_event const& event : std::span(events).first(taken)) {
+            w.check(event.res);
+            if (w.issued < w.total) next(event.data);
+        }
+    }
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    std::string const form = argc == 3 ? argv[1] : "";
+    void (*const run)(work&) = form == "hand"       ? hand
+                               : form == "callback" ? callback
+                               : form == "owned"    ? owned
+                               : form == "raw"      ? raw
+                                                    : nullptr;
+    if (!run) {
+        std::fprintf(stderr, "usage: request_cost hand|callback|owned|raw REQUESTS\n");
+        return 2;
+    }
+    char path[] = "/dev/shm/kaio-cost-XXXXXX";
+    work w{.fd = ::mkstemp(path), .total = std::strtoul(argv[2], nullptr, 10), .buffers = {}};
+    ::unlink(path);
+    if (w.fd < 0 || ::ftruncate(w.fd, blocks * block_size) != 0) return 1;
+    kaio::aligned_buffer memory(depth * block_size);
+    for (std::size_t slot = 0; slot < depth; ++slot) w.buffers[slot] = memory.data() + slot * block_size;
+    run(w);
+    return w.done == w.total ? 0 : 1;
+}

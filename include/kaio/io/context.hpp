@@ -182,6 +182,9 @@ public:
         return __atomic_load_n(&submitted_, __ATOMIC_RELAXED) - __atomic_load_n(&reaped_, __ATOMIC_RELAXED);
     }
 
+    // Events taken, ever; it wraps.
+    unsigned reaped() const noexcept { return __atomic_load_n(&reaped_, __ATOMIC_RELAXED); }
+
     // False: events are taken by io_getevents, by choice or because the ring can't be trusted.
     bool uses_ring() const noexcept { return ring_.trusted(); }
 

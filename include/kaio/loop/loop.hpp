@@ -411,6 +411,7 @@ private:
         if (context_.in_flight() == 0) return 0; // the kernel refused all there is: the next flush says more
         Kernel& kernel = context_.get_kernel();
         std::int64_t const started = kernel.now();
+        budget_.waiting(started, context_.reaped());
         if (context_.uses_ring() && budget_.ns() != 0) {
             std::int64_t const end = budget_.ns() < deadline - started ? started + budget_.ns() : deadline;
             do {

@@ -1,0 +1,104 @@
+// The steady state allocates nothing: every allocation of this program is counted, so this file stands alone.
+#include "support/catch.hpp"
+#include "support/temporary_file.hpp"
+
+#include <array>
+#include <cstdlib>
+#include <new>
+
+#include <kaio/kaio.hpp>
+
+namespace {
+unsigned long allocations = 0;
+
+void* counted(std::size_t size, std::size_t alignment) {
+    ++allocations;
+    return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+}
+} // namespace
+
+void* operator new(std::size_t size) {
+    if (void* memory = counted(size, 16)) return memory;
+    throw std::bad_alloc();
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return counted(size, 16); }
+void* operator new(std::size_t size, std::align_val_t alignment) {
+    if (void* memory = counted(size, static_cast<std::size_t>(alignment))) return memory;
+    throw std::bad_alloc();
+}
+void* operator new(std::size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+    return counted(size, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+
+namespace {
+
+constexpr unsigned capacity = 32, total = 1'000'000, warm_up = 1'000;
+
+struct driver {
+    kaio::loop loop{capacity};
+    test::temporary_file file{4096};
+    std::array<char, 64> buffer{};
+    unsigned left = 0, done = 0;
+
+    // A handler of 48 bytes, the most that needs no allocation.
+    struct handler {
+        driver* all;
+        std::array<void*, 5> more{};
+        void operator()(kaio::io_result r) const {
+            if (r.bytes() == 64) ++all->done;
+            if (all->left > 0) all->next();
+        }
+    };
+    static_assert(sizeof(handler) == 6 * sizeof(void*) && sizeof(handler) <= 48);
+
+    void next() {
+        --left;
+        loop.submit(kaio::read(file, buffer, 0), handler{this});
+    }
+    unsigned run(unsigned requests) {
+        left = requests;
+        done = 0;
+        for (unsigned i = 0; i < capacity && left > 0; ++i) next();
+        loop.run();
+        return done;
+    }
+};
+
+} // namespace
+
+TEST_CASE("a million requests with handlers of 48 bytes allocate nothing after the first thousand") {
+    driver all;
+    REQUIRE(all.run(warm_up) == warm_up);
+    unsigned long const before = allocations;
+    unsigned const done = all.run(total);
+    unsigned long const after = allocations;
+    CHECK(done == total);
+    CHECK(after == before);
+    CHECK(before > 0); // the counting works
+}
+
+TEST_CASE("operations that the caller owns allocate nothing from the first on, and larger handlers one each") {
+    kaio::loop loop(4);
+    test::temporary_file file(4096);
+    std::array<char, 64> buffer{};
+    unsigned done = 0;
+    kaio::owned_operation op(
+        [&, padding = std::array<char, 500>()](kaio::io_result) { done += padding.size() == 500; });
+    unsigned long const before = allocations;
+    for (int i = 0; i < 1'000; ++i) {
+        loop.submit(kaio::read(file, buffer, 0), op);
+        loop.run();
+    }
+    unsigned long const after = allocations;
+    loop.submit(kaio::read(file, buffer, 0),
+                [&, padding = std::array<char, 500>()](kaio::io_result) { done += padding.size() == 500; });
+    unsigned long const one_more = allocations;
+    loop.run();
+    CHECK(after == before);
+    CHECK(one_more == after + 1);
+    CHECK(done == 1'001);
+}

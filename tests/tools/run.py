@@ -20,7 +20,7 @@ def build(name, sanitizer):
     program = os.path.join(place.name, f"{name}-{sanitizer}")
     source = os.path.join(here, name + ".cpp")
     extra = [f"-fsanitize={sanitizer}"] if sanitizer else []
-    flags = ["-std=c++20", "-g", "-O1", "-I", include, *extra]
+    flags = ["-std=c++20", "-gdwarf-4", "-O1", "-I", include, *extra]
     probe = subprocess.run([*compiler, *extra, "-x", "c++", "-", "-o", program], input="int main() {}", text=True,
                            capture_output=True)
     if probe.returncode != 0:

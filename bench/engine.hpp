@@ -79,6 +79,9 @@ inline std::vector<slot> slots(const workload& work) {
     return all;
 }
 
+// Throws std::system_error that names the call. `error` is an errno.
+[[noreturn]] void call_failed(const char* call, int error);
+
 class engine {
 public:
     virtual ~engine() = default;

@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace bench {
@@ -112,6 +113,10 @@ input open_input(const input_options& options) {
     } else {
         in.file = open_file(path, options.buffered, in.notice);
     }
+    struct stat status;
+    if (::fstat(in.file.fd(), &status) != 0) fail(path);
+    if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
+        throw std::runtime_error(path + ": neither a file nor a block device");
     auto const size = in.file.try_size();
     if (!size) throw std::system_error(size.error(), path);
     in.size = *size;

@@ -46,12 +46,14 @@ void add_options(CLI::App& app, arguments& to) {
     app.add_flag("--buffered", to.input.buffered, "Without O_DIRECT");
     app.add_option("--depth", to.depths, "Reads in flight, a list")
         ->delimiter(',')
+        ->allow_extra_args(false) // what follows a list is the path
         ->check(CLI::Range(1, 4096))
         ->capture_default_str();
     std::vector<std::string> known;
     for (const engine_ptr& e : to.engines) known.push_back(e->name());
     app.add_option("--engine", to.names, "Only these, a list (raw-ring is what the others are compared with)")
         ->delimiter(',')
+        ->allow_extra_args(false)
         ->check(CLI::IsMember(known));
     app.add_option("--requests", to.what.requests, "Reads per round; default: what keeps the whole run below a minute")
         ->check(CLI::Range(1u, 1'000'000'000u));
@@ -82,7 +84,7 @@ void choose(arguments& to) {
         if (!e->missing().empty()) fmt::print("{}: {}\n", e->name(), e->missing());
     std::sort(to.depths.begin(), to.depths.end());
     to.depths.erase(std::unique(to.depths.begin(), to.depths.end()), to.depths.end());
-    auto const passes = (to.what.rounds + 2) * to.what.engines.size() * to.depths.size();
+    auto const passes = (to.what.rounds + 3) * to.what.engines.size() * to.depths.size();
     to.what.seconds_per_pass = std::min(0.25, seconds_in_all / static_cast<double>(passes));
 }
 
@@ -107,7 +109,7 @@ int run(arguments& with) {
     if (notes.slowed)
         fmt::print("System calls were counted under ptrace, which slows them: on a device the true counts are higher. "
                    "As root they are exact.\n");
-    fmt::print("\n{}\n{}", table(rows), meaning(rows));
+    fmt::print("\n{}\n{}", table(rows), meaning(rows, with.what.rounds));
     return 0;
 }
 

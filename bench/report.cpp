@@ -58,10 +58,11 @@ std::string cost(const std::vector<row>& rows) {
                        deepest, polling->cpu, *polling->calls, blocking->cpu, *blocking->calls);
 }
 
-std::string noise(const std::vector<row>& rows) {
+std::string noise(const std::vector<row>& rows, unsigned rounds) {
     auto const widest =
         std::max_element(rows.begin(), rows.end(), [](const row& a, const row& b) { return a.spread < b.spread; });
     auto const wide = std::count_if(rows.begin(), rows.end(), [](const row& r) { return r.spread > too_wide; });
+    if (rounds == 1) return "Noise: one round shows no spread, so nothing can be concluded; --rounds 7 shows it.";
     if (wide == 0)
         return fmt::format("Noise: rounds of the same engine differ by a factor of up to {:.2f}, and a difference "
                            "between engines that is smaller than that is none.",
@@ -88,8 +89,8 @@ std::string table(const std::vector<row>& rows) {
     return out;
 }
 
-std::string meaning(const std::vector<row>& rows) {
-    return speed(rows) + '\n' + cost(rows) + '\n' + noise(rows) + '\n';
+std::string meaning(const std::vector<row>& rows, unsigned rounds) {
+    return speed(rows) + '\n' + cost(rows) + '\n' + noise(rows, rounds) + '\n';
 }
 
 } // namespace bench

@@ -11,6 +11,6 @@ namespace bench {
 std::string table(const std::vector<row>& rows);
 
 // Three sentences, from the figures of this run.
-std::string meaning(const std::vector<row>& rows);
+std::string meaning(const std::vector<row>& rows, unsigned rounds);
 
 } // namespace bench

@@ -1,5 +1,3 @@
-#include <stdexcept>
-
 #include <kaio/io/context.hpp>
 #include <kaio/io/request.hpp>
 
@@ -29,9 +27,9 @@ class this_engine final : public bench::engine {
         work.measured->begin();
         for (std::size_t i = 0; i < work.depth; ++i) next(i);
         while (done < work.requests) {
-            if (!batch.empty() && !context.submit(batch)) throw std::runtime_error("io_submit");
+            if (auto const all = context.submit(batch); !all) bench::call_failed("io_submit", all.error_number());
             batch.clear();
-            unsigned const count = *context.wait(events);
+            unsigned const count = context.wait(events).value("io_getevents");
             for (kaio::io_event const& event : std::span(events).first(count)) {
                 places[event.data].end(work, event.res);
                 ++done;

@@ -1,7 +1,7 @@
 #include "engine.hpp"
 
 #ifdef BENCH_LIBAIO
-#include <stdexcept>
+#include <cerrno>
 
 #include <libaio.h>
 #endif
@@ -14,7 +14,8 @@ class this_engine final : public bench::engine {
 #ifdef BENCH_LIBAIO
     void run(const bench::workload& work) const override {
         io_context_t context = nullptr;
-        if (::io_setup(static_cast<int>(work.depth), &context) != 0) throw std::runtime_error("io_setup");
+        int const made = ::io_setup(static_cast<int>(work.depth), &context);
+        if (made != 0) bench::call_failed("io_setup", -made);
         auto places = bench::slots(work);
         auto offset = work.offsets();
         std::vector<iocb> blocks(work.depth);
@@ -32,7 +33,8 @@ class this_engine final : public bench::engine {
         work.measured->begin();
         for (std::size_t i = 0; i < work.depth; ++i) next(i);
         while (done < work.requests) {
-            if (count != 0 && ::io_submit(context, count, batch.data()) != count) throw std::runtime_error("io_submit");
+            int const taken = count != 0 ? ::io_submit(context, count, batch.data()) : 0;
+            if (taken != count) bench::call_failed("io_submit", taken < 0 ? -taken : EAGAIN);
             count = 0;
             int const got = ::io_getevents(context, 1, static_cast<long>(work.depth), events.data(), nullptr);
             for (int i = 0; i < got; ++i) {

@@ -2,8 +2,8 @@
 // how they take events.
 #pragma once
 
+#include <cerrno>
 #include <cstring>
-#include <stdexcept>
 
 #include <linux/aio_abi.h>
 #include <sys/syscall.h>
@@ -16,7 +16,7 @@ namespace bench {
 // Take(id, events, max) waits for one event or more, calls visit(event) for each and returns.
 template <class Take> void run_raw(const workload& work, Take take) {
     aio_context_t id = 0;
-    if (::syscall(SYS_io_setup, work.depth, &id) != 0) throw std::runtime_error("io_setup");
+    if (::syscall(SYS_io_setup, work.depth, &id) != 0) call_failed("io_setup", errno);
     auto places = slots(work);
     auto offset = work.offsets();
     std::vector<iocb> blocks(work.depth);
@@ -40,8 +40,8 @@ template <class Take> void run_raw(const workload& work, Take take) {
     for (std::size_t i = 0; i < work.depth; ++i) next(i);
     while (done < work.requests) {
         if (count != 0) {
-            if (::syscall(SYS_io_submit, id, count, batch.data()) != static_cast<long>(count))
-                throw std::runtime_error("io_submit");
+            long const taken = ::syscall(SYS_io_submit, id, count, batch.data());
+            if (taken != static_cast<long>(count)) call_failed("io_submit", taken < 0 ? errno : EAGAIN);
             count = 0;
         }
         take(id, work.depth, [&](const io_event& event) {

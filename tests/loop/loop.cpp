@@ -73,6 +73,25 @@ TEST_CASE("a hundred times the capacity completes, each exactly once and first i
     for (unsigned i = 0; i < order.size(); ++i) REQUIRE(order[i] == i);
 }
 
+TEST_CASE("the kernel never has more than the capacity, also when requests come while some are in flight") {
+    silent_eventfd event;
+    test::temporary_file file(4096);
+    std::vector<char> buffer(64);
+    kaio::loop loop(4);
+    int polls = 0, reads = 0;
+    for (int i = 0; i < 4; ++i)
+        loop.submit(kaio::poll(event.fd, POLLIN), [&](kaio::io_result r) { polls += r.poll_events() == POLLIN; });
+    loop.flush();
+    for (int i = 0; i < 4; ++i) loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result r) { reads += !!r; });
+    CHECK(loop.flush() == 0);
+    CHECK(loop.in_flight() == 4);
+    CHECK(loop.waiting() == 4);
+    ::eventfd_write(event.fd, 1);
+    CHECK(loop.run() == 8);
+    CHECK(polls == 4);
+    CHECK(reads == 4);
+}
+
 TEST_CASE("bad requests at every place of a batch complete with their own error, and the others with theirs") {
     auto const events = GENERATE(kaio::reaping::ring, kaio::reaping::syscall);
     test::temporary_file file(4096);

@@ -25,12 +25,14 @@ std::string text(range r) {
     return low == high ? low : low + " to " + high;
 }
 
-// The rate of `name` to that of `other`, over the depths.
+bool noisy(const row& r) { return r.spread > too_wide; }
+
+// The rate of `name` to that of `other`, over the depths where neither is noisy.
 std::optional<range> compare(const std::vector<row>& rows, const std::string& name, const std::string& other) {
     std::optional<range> found;
     for (const row& r : rows) {
         const row* const against = find(rows, other, r.depth);
-        if (r.how->name() != name || !against) continue;
+        if (r.how->name() != name || !against || noisy(r) || noisy(*against)) continue;
         double const ratio = other == "raw-ring" && r.ratio ? *r.ratio : r.rate / against->rate;
         found = found ? range{std::min(found->low, ratio), std::max(found->high, ratio)} : range{ratio, ratio};
     }
@@ -40,11 +42,13 @@ std::optional<range> compare(const std::vector<row>& rows, const std::string& na
 std::string speed(const std::vector<row>& rows) {
     auto const ring = compare(rows, "kaio", "raw-ring"), other = compare(rows, "kaio", "libaio");
     if (!ring && !other)
-        return "Speed: with kaio and raw-ring or libaio among the engines, this line would compare them.";
+        return "Speed: nothing to compare; that takes kaio and raw-ring or libaio at a depth where neither is marked "
+               "!.";
     std::string line = "Speed: kaio's loop (kaio) does ";
     if (ring) line += text(*ring) + " times the requests per second of the ring taken by hand (raw-ring)";
     if (other) line += (ring ? ", and " : "") + text(*other) + " times those of libaio";
-    return line + (rows.front().depth == rows.back().depth ? " at this depth." : " over these depths.");
+    line += rows.front().depth == rows.back().depth ? " at this depth" : " over these depths";
+    return line + (std::any_of(rows.begin(), rows.end(), noisy) ? ", without the rows marked !." : ".");
 }
 
 std::string cost(const std::vector<row>& rows) {
@@ -61,7 +65,7 @@ std::string cost(const std::vector<row>& rows) {
 std::string noise(const std::vector<row>& rows, unsigned rounds) {
     auto const widest =
         std::max_element(rows.begin(), rows.end(), [](const row& a, const row& b) { return a.spread < b.spread; });
-    auto const wide = std::count_if(rows.begin(), rows.end(), [](const row& r) { return r.spread > too_wide; });
+    auto const wide = std::count_if(rows.begin(), rows.end(), noisy);
     if (rounds == 1) return "Noise: one round shows no spread, so nothing can be concluded; --rounds 7 shows it.";
     if (wide == 0)
         return fmt::format("Noise: rounds of the same engine differ by a factor of up to {:.2f}, and a difference "
@@ -81,10 +85,9 @@ std::string table(const std::vector<row>& rows) {
     for (const row& r : rows) {
         if (depth != 0 && r.depth != depth) out += '\n';
         depth = r.depth;
-        out +=
-            fmt::format("{:>5}  {:<14}{:>11.0f}{:>13}{:>8.2f}{}{:>9.2f}{:>10.1f}{:>9}\n", r.depth, r.how->name(),
-                        r.rate, r.ratio ? fmt::format("{:.2f}", *r.ratio) : "-", r.spread,
-                        r.spread > too_wide ? '!' : ' ', r.cpu, r.p99, r.calls ? fmt::format("{:.2f}", *r.calls) : "-");
+        out += fmt::format("{:>5}  {:<14}{:>11.0f}{:>13}{:>8.2f}{}{:>9.2f}{:>10.1f}{:>9}\n", r.depth, r.how->name(),
+                           r.rate, r.ratio ? fmt::format("{:.2f}", *r.ratio) : "-", r.spread, noisy(r) ? '!' : ' ',
+                           r.cpu, r.p99, r.calls ? fmt::format("{:.2f}", *r.calls) : "-");
     }
     return out;
 }

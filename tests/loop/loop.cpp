@@ -155,6 +155,21 @@ TEST_CASE("waiting makes one io_getevents with no polling, and none with polling
     CHECK((limit.is_unlimited() || script.relaxes == 0));
 }
 
+TEST_CASE("without the ring a batch costs one io_submit and one io_getevents") {
+    test::script script;
+    test::temporary_file file(4096);
+    std::vector<char> buffer(64);
+    scripted_loop loop(4, reaped_by(kaio::reaping::syscall), test::scripted_kernel(script));
+    for (unsigned i = 1; i <= 10; ++i) {
+        loop.submit(kaio::read(file, buffer, 0), [](kaio::io_result) {});
+        CHECK(loop.run() == 1);
+        CHECK(script.submits == i);
+        CHECK(script.waits == i);
+    }
+    loop.submit(kaio::read(file, buffer, 0), [](kaio::io_result) {});
+    CHECK(loop.run_for(0ms) == 1); // no time to wait, but what has completed is taken
+}
+
 TEST_CASE("io_submit may take any part of a batch") {
     test::script script;
     script.most_at_once = GENERATE(1, 2, 3, 7);

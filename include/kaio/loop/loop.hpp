@@ -393,7 +393,8 @@ private:
         for (;;) {
             if (!context_.usable()) return result<std::size_t>::failure(EINVAL);
             flush();
-            gather();
+            // Without the ring, asking is a system call: the wait below asks and sleeps in one.
+            if (context_.uses_ring() || deadline != timeout::unlimited) gather();
             if (std::size_t const called = one ? dispatch_one() : dispatch()) {
                 count += called;
                 if (one || (deadline != timeout::unlimited && context_.get_kernel().now() >= deadline)) break;

@@ -1,4 +1,5 @@
-// All of kaio. Whoever needs only the raw layer includes kaio/io/context.hpp and kaio/io/request.hpp.
+// All of kaio, but for the simulated kernel (kaio/sim/). Whoever needs only the raw layer includes kaio/io/context.hpp and
+// kaio/io/request.hpp.
 #pragma once
 
 #include <kaio/io/aligned_allocator.hpp>
@@ -9,4 +10,5 @@
 #include <kaio/io/request.hpp>
 #include <kaio/io/result.hpp>
 #include <kaio/loop/loop.hpp>
+#include <kaio/loop/notifier.hpp>
 #include <kaio/version.hpp>

@@ -12,7 +12,7 @@ namespace test {
 
 struct script {
     // What a call gives instead of going to the kernel: call number (from 1) of that function → answer.
-    std::map<unsigned, long> setup, submit, getevents, pgetevents, cancel;
+    std::map<unsigned, long> setup, submit, getevents, pgetevents, cancel, waker;
 
     // The most requests that one io_submit takes: the rest of a larger batch is left, as the kernel may do at any time.
     long most_at_once = 1'000'000;
@@ -24,7 +24,7 @@ struct script {
     std::map<unsigned, std::uint32_t> ring_fields;
 
     // Calls so far, answered by the script or by the kernel.
-    unsigned setups = 0, destroys = 0, submits = 0, waits = 0, masked_waits = 0, cancels = 0, relaxes = 0;
+    unsigned setups = 0, destroys = 0, submits = 0, waits = 0, masked_waits = 0, cancels = 0, relaxes = 0, wakers = 0;
 };
 
 class scripted_kernel {
@@ -73,6 +73,11 @@ public:
     void keep_from_children(void* memory, std::size_t size) const noexcept {
         kaio::linux_kernel::keep_from_children(memory, size);
     }
+    int open_waker() const noexcept {
+        if (long answer; scripted(script_->waker, ++script_->wakers, answer)) return static_cast<int>(answer);
+        return kaio::linux_kernel::open_waker();
+    }
+    void close_waker(int fd) const noexcept { kaio::linux_kernel::close_waker(fd); }
 
 private:
     static bool scripted(const std::map<unsigned, long>& answers, unsigned call, long& answer) noexcept {

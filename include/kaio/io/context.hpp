@@ -162,6 +162,19 @@ public:
         return result<void>::failure(-answer);
     }
 
+    // For a wait that another thread may have to end. expect(): one more event may come than was submitted here, so that
+    // wait() waits for it too. submit_expected(): any thread, after the one that waits has called expect(); hands over
+    // that one request, and says whether the kernel took it. unexpect(): it will not come after all.
+    void expect() noexcept { count_in(submitted_, 1); }
+    void unexpect() noexcept { count_in(submitted_, ~0u); }
+    result<void> submit_expected(iocb& block) noexcept {
+        tools::submitting(&block);
+        iocb* batch[] = {&block};
+        long const taken = kernel_.io_submit(id_, 1, batch);
+        if (taken == 1) return {};
+        return result<void>::failure(taken == 0 ? EAGAIN : static_cast<int>(-taken));
+    }
+
     // Looks at the ring: true if reap() would give something. About a nanosecond, no system call. Without a trusted
     // ring: true if something is in flight, because only a system call can tell.
     bool has_completions() const noexcept {
@@ -191,7 +204,7 @@ public:
     // False in a forked child and of a moved-from context.
     bool usable() const noexcept { return process_ == kernel_.process(); }
 
-    Kernel& get_kernel() noexcept { return kernel_; }
+    const Kernel& get_kernel() const noexcept { return kernel_; }
 
 private:
     explicit basic_context(Kernel kernel) noexcept : kernel_(std::move(kernel)) {}

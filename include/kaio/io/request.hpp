@@ -43,6 +43,9 @@ public:
                ((size | static_cast<std::uint64_t>(offset)) & (offset_ - 1)) == 0;
     }
 
+    // The unit of offsets and lengths in bytes, if this is known to be open for direct I/O, else 0.
+    constexpr std::uint32_t direct_unit() const noexcept { return offset_ & ~1u; }
+
 private:
     int fd_;
     std::uint32_t memory_ = 1; // bytes, powers of two
@@ -58,6 +61,9 @@ public:
     // The raw layer submits iocbs. Only the address that is submitted counts, so the copy is the caller's to place.
     constexpr operator iocb() const noexcept { return block_; }
     constexpr const iocb& block() const noexcept { return block_; }
+
+    // descriptor::direct_unit of its file. It lies in aio_key, which the kernel writes at submission and never reads.
+    constexpr std::uint32_t direct_unit() const noexcept { return block_.aio_key; }
 
     // Replaces the flags. The kernel refuses those it or the file doesn't know at submission, with EOPNOTSUPP, and any
     // flag on fsync, fdatasync or poll with EINVAL.
@@ -99,10 +105,12 @@ concept contiguous = requires(Buffer& buffer) {
 
 template <class Buffer> using element_of = std::remove_pointer_t<decltype(std::data(std::declval<Buffer&>()))>;
 
-constexpr iocb make_iocb(opcode op, int fd, std::uint64_t data, std::uint64_t count, std::int64_t offset) noexcept {
+constexpr iocb make_iocb(opcode op, const descriptor& file, std::uint64_t data, std::uint64_t count,
+                         std::int64_t offset) noexcept {
     iocb block{};
+    block.aio_key = file.direct_unit();
     block.aio_lio_opcode = static_cast<std::uint16_t>(op);
-    block.aio_fildes = static_cast<std::uint32_t>(fd);
+    block.aio_fildes = static_cast<std::uint32_t>(file.fd());
     block.aio_buf = data;
     block.aio_nbytes = count;
     block.aio_offset = offset;
@@ -116,7 +124,7 @@ request transfer(opcode op, const descriptor& file, Buffer& buffer, std::int64_t
     std::size_t const bytes = std::size(buffer) * sizeof(element_of<Buffer>);
     assert(file.accepts(std::data(buffer), bytes, offset) &&
            "kaio: direct I/O needs address, length and offset aligned as file::alignment() says");
-    return request(make_iocb(op, file.fd(), address(std::data(buffer)), bytes, offset));
+    return request(make_iocb(op, file, address(std::data(buffer)), bytes, offset));
 }
 
 } // namespace detail
@@ -154,30 +162,30 @@ template <class Buffer> request write(const descriptor& file, Buffer&& buffer, s
 // Reads into the buffers of `vector` in turn (at most 1024, else EINVAL at submission); otherwise as read. The array
 // itself must stay until the request has completed, because a loop may hand it to the kernel late.
 inline request readv(const descriptor& file, std::span<const iovec> vector, std::int64_t offset) noexcept {
-    return request(detail::make_iocb(opcode::preadv, file.fd(), detail::address(vector.data()), vector.size(), offset));
+    return request(detail::make_iocb(opcode::preadv, file, detail::address(vector.data()), vector.size(), offset));
 }
 
 // Writes the buffers of `vector` in turn; otherwise as write and readv.
 inline request writev(const descriptor& file, std::span<const iovec> vector, std::int64_t offset) noexcept {
     return request(
-        detail::make_iocb(opcode::pwritev, file.fd(), detail::address(vector.data()), vector.size(), offset));
+        detail::make_iocb(opcode::pwritev, file, detail::address(vector.data()), vector.size(), offset));
 }
 
 // fsync(2): completes when the file's data and metadata are on the device (4.18 and later; EINVAL before).
 // It covers writes that have completed before it is submitted, and orders nothing among requests in flight.
 inline request fsync(const descriptor& file) noexcept {
-    return request(detail::make_iocb(opcode::fsync, file.fd(), 0, 0, 0));
+    return request(detail::make_iocb(opcode::fsync, file, 0, 0, 0));
 }
 
 // fdatasync(2): as fsync, without metadata that reading the data back does not need.
 inline request fdatasync(const descriptor& file) noexcept {
-    return request(detail::make_iocb(opcode::fdsync, file.fd(), 0, 0, 0));
+    return request(detail::make_iocb(opcode::fdsync, file, 0, 0, 0));
 }
 
 // Completes once, when one of `events` (POLLIN, POLLOUT, … of poll(2)) holds for `file`: a socket, pipe, eventfd or
 // timerfd (4.19 and later). The result is the mask of events that hold. EINVAL for events poll does not know.
 inline request poll(const descriptor& file, int events) noexcept {
-    return request(detail::make_iocb(opcode::poll, file.fd(), static_cast<std::uint16_t>(events), 0, 0));
+    return request(detail::make_iocb(opcode::poll, file, static_cast<std::uint16_t>(events), 0, 0));
 }
 
 } // namespace kaio

@@ -1,6 +1,7 @@
-// basic_loop: many requests in flight, each with its handler. Submitted requests are gathered and given to the kernel
-// in one batch; handlers run inside poll and run, on the caller's stack. A loop belongs to one thread, and only that
-// thread may call it. What requests and handlers refer to must outlive them: declare it before the loop.
+// basic_loop: many requests in flight, each with its handler or the coroutine that awaits it. Submitted requests are
+// gathered and given to the kernel in one batch; handlers run and coroutines resume inside poll and run, on the caller's
+// stack. A loop belongs to one thread, and only that thread may call it; `post` alone is for any thread. What requests
+// and handlers refer to must outlive them: declare it before the loop.
 #pragma once
 
 #include <cassert>
@@ -8,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 #include <kaio/io/aligned_buffer.hpp>
@@ -15,11 +17,15 @@
 #include <kaio/io/request.hpp>
 #include <kaio/io/result.hpp>
 #include <kaio/io/timeout.hpp>
+#include <kaio/loop/awaitable.hpp>
+#include <kaio/loop/mailbox.hpp>
 #include <kaio/loop/observer.hpp>
 #include <kaio/loop/operation.hpp>
 #include <kaio/loop/poll_budget.hpp>
-#include <kaio/loop/poll_list.hpp>
+#include <kaio/loop/request_queue.hpp>
 #include <kaio/loop/slab.hpp>
+#include <kaio/loop/timer_queue.hpp>
+#include <kaio/loop/transfer.hpp>
 
 namespace kaio {
 
@@ -31,74 +37,70 @@ struct loop_options {
     context_options setup = {};
 };
 
+// What can be submitted to a loop: a request, fully(request), or a timer (`after(100ms)`).
+template <class What>
+concept submittable =
+    std::is_same_v<What, request> || std::is_same_v<What, whole_transfer> || std::is_same_v<What, timer>;
+
 template <kernel Kernel = linux_kernel, class Observer = no_observer> class basic_loop {
 public:
     // Room for `capacity` requests in flight, 1 or more; what is submitted beyond that waits in the loop, first in,
     // first out. Throws std::system_error as basic_context does, or ENOMEM. Allocates for `capacity` requests, so that
-    // the steady state allocates nothing.
+    // the steady state allocates nothing. The context has room for one event more, which is post's.
     explicit basic_loop(unsigned capacity, loop_options options = {}, Kernel kernel = {})
-        : basic_loop(basic_context<Kernel>(capacity, options.setup, std::move(kernel)), options.poll_limit) {
-        if (!reserve()) detail::throw_error(ENOMEM, "kaio: loop: no memory for its operations");
-    }
+        : basic_loop(unwrap(try_make(capacity, options, std::move(kernel)), capacity)) {}
 
     // The same without exceptions.
     static result<basic_loop> try_make(unsigned capacity, loop_options options = {}, Kernel kernel = {}) noexcept {
-        auto made = basic_context<Kernel>::try_make(capacity, options.setup, std::move(kernel));
-        if (!made) return result<basic_loop>::failure(made.error().value());
+        using failure = result<basic_loop>;
+        if (capacity == 0 || capacity == ~0u) return failure::failure(EINVAL);
+        if (options.setup.at_least != 0) ++options.setup.at_least;
+        auto made = basic_context<Kernel>::try_make(capacity + 1, options.setup, std::move(kernel));
+        if (!made) return failure::failure(made.error().value());
         basic_loop fresh(std::move(*made), options.poll_limit);
-        if (!fresh.reserve()) return result<basic_loop>::failure(ENOMEM);
+        if (!fresh.reserve()) return failure::failure(ENOMEM);
         return fresh;
     }
 
     // For passing a new loop on. A moved-from loop gives EINVAL for everything; an operation of the caller's that is
-    // submitted to it completes with ECANCELED when it is destroyed. REQUIRES: nothing was submitted and is not complete.
+    // submitted to it completes with ECANCELED when it is destroyed. REQUIRES: nothing was submitted and is not
+    // complete, and no other thread posts.
     basic_loop(basic_loop&& other) noexcept
-        : context_(std::move(other.context_)), slab_(std::move(other.slab_)), storage_(std::move(other.storage_)),
-          events_(std::exchange(other.events_, nullptr)), batch_(std::exchange(other.batch_, nullptr)),
-          capacity_(std::exchange(other.capacity_, 0)), batch_end_(std::exchange(other.batch_end_, nullptr)),
-          batch_limit_(std::exchange(other.batch_limit_, nullptr)), budget_(other.budget_),
-          observer_(std::move(other.observer_)) {
-        assert(idle() && other.waiting_count_ == 0 && other.undelivered() == 0 &&
-               "kaio: a loop was moved while requests were in it");
+        : context_(std::move(other.context_)), slab_(std::move(other.slab_)), queue_(std::move(other.queue_)),
+          storage_(std::move(other.storage_)), events_(std::exchange(other.events_, nullptr)),
+          next_event_(std::exchange(other.next_event_, nullptr)), end_event_(std::exchange(other.end_event_, nullptr)),
+          capacity_(std::exchange(other.capacity_, 0)), mailbox_(std::move(other.mailbox_)), budget_(other.budget_), observer_(std::move(other.observer_)) {
+        assert(idle() && other.idle() && "kaio: a loop was moved while requests were in it");
     }
     basic_loop& operator=(basic_loop&&) = delete;
 
     // Completes everything: polls are cancelled, what is in flight is waited for and its handlers run, with their
-    // results; what the kernel has not been given, and what handlers submit now, completes with ECANCELED. A handler
-    // that throws here ends the program. In a forked child nothing is waited for and no handler runs: the requests, and
-    // what their handlers own, are the parent's.
+    // results; what the kernel has not been given, and what handlers submit now, completes with ECANCELED; functions
+    // that were posted are called. A handler that throws here ends the program. In a forked child nothing is waited for
+    // and no handler runs: the requests, and what their handlers own, are the parent's.
     ~basic_loop() {
-        if (!context_.usable() && capacity_ != 0) return;
-        for (;;) {
-            cancel_unsubmitted();
-            polls_.for_each([this](iocb& block) { (void)context_.cancel(block); });
-            gather();
-            if (dispatch() != 0) continue;
-            if (context_.in_flight() == 0) return;
-            if (result<unsigned> const got = context_.wait({events_, capacity_}))
-                gathered(*got);
-            else if (got.error().value() != EINTR)
-                return; // the context's own destructor still waits for the kernel
-        }
+        if (context_.usable() || capacity_ == 0) finish();
+        mailbox_.close(context_);
     }
 
-    // Takes a request on: it goes to the kernel at the next flush, poll or run. `handler(io_result)` is called exactly
-    // once, inside poll or run (or the destructor), with the kernel's result or the error io_submit gave for it. A handler
-    // may submit, poll, run and throw; a handler that throws lets the exception out of poll or run, and the loop goes
-    // on from there. Handlers of more than 48 bytes cost an allocation each. No system call.
+    // Takes something on: it goes to the kernel at the next flush, poll or run. `handler(io_result)`, for fully()
+    // `handler(transfer_result)`, is called exactly once, inside poll or run (or the destructor), with the kernel's result
+    // or the error io_submit gave for it. A handler may submit, poll, run and throw; a handler that throws lets the
+    // exception out of poll or run, and the loop goes on from there. Handlers of more than 48 bytes (16 for fully) cost
+    // an allocation each. No system call.
     // Throws std::system_error (ENOMEM; EINVAL if it was moved from), and then nothing was submitted.
-    template <class Handler>
+    template <submittable What, class Handler>
         requires(!std::is_base_of_v<operation, std::remove_cvref_t<Handler>>)
-    void submit(const request& what, Handler&& handler) {
+    void submit(const What& what, Handler&& handler) {
         if (!accept(what, std::forward<Handler>(handler))) [[unlikely]]
             throw_refusal();
         slab_.grow_if_full(); // last, so that the fast path has nothing to keep for afterwards
     }
 
     // The same without exceptions: ENOMEM or EINVAL, and the handler is untouched.
-    template <class Handler>
+    template <submittable What, class Handler>
         requires(!std::is_base_of_v<operation, std::remove_cvref_t<Handler>>)
-    result<void> try_submit(const request& what, Handler&& handler) {
+    result<void> try_submit(const What& what, Handler&& handler) {
         if (!accept(what, std::forward<Handler>(handler))) [[unlikely]]
             return result<void>::failure(refusal());
         slab_.grow_if_full();
@@ -110,63 +112,118 @@ public:
     void submit(const request& what, operation& op) noexcept {
         assert(!op.busy() && "kaio: an operation was submitted again before it had completed");
         op.set_busy();
-        enqueue(op, what.block());
+        op.fill(what.block());
+        start(op);
     }
+    void submit(timer what, operation& op) noexcept {
+        assert(!op.busy() && "kaio: an operation was submitted again before it had completed");
+        op.set_busy();
+        start_timer(op, what.delay.ns());
+    }
+
+    // For `co_await`: submits when it is awaited, and gives the io_result (for fully(), the transfer_result). Never fails
+    // and never allocates. The coroutine resumes where a handler would be called.
+    template <submittable What> [[nodiscard]] awaitable<basic_loop, What> submit(const What& what) noexcept {
+        return {*this, what};
+    }
+
+    // `co_await loop.sleep_for(100ms)` is `co_await loop.submit(after(100ms))`.
+    [[nodiscard]] awaitable<basic_loop, timer> sleep_for(timeout delay) noexcept { return {*this, after(delay)}; }
+
+    // Asks for an operation to end early; it still completes, exactly once. What the kernel was not given yet, and
+    // timers, complete with ECANCELED, and polls in flight do so soon. EINVAL: it has completed, or is a disk request in
+    // flight, which nothing can cancel: it goes on, and owns its buffer. One io_cancel if it is in flight.
+    // Looks through what waits.
+    result<void> cancel(operation& op) noexcept {
+        if (timers_.remove(op) || queue_.remove(op)) {
+            queue_.end(op, -ECANCELED, ended_);
+            return {};
+        }
+        return context_.cancel(op.block_);
+    }
+
+    // Has `function()` called by the loop's thread, inside poll or run (or the destructor), in the order of posting;
+    // what it throws leaves poll or run. Any thread, as long as the loop is not being destroyed. One allocation, and one
+    // system call if the loop sleeps, to wake it; none if it does not. The first post of a loop opens a descriptor.
+    // Errors: EINVAL (in a forked child, or the loop was moved from), ENOMEM, EMFILE and ENFILE: nothing was posted. If
+    // io_submit gives an error the loop could not be woken: the function runs when it next wakes by itself.
+    template <class Function> void post(Function&& function) {
+        try_post(std::forward<Function>(function)).value("kaio: loop.post");
+    }
+    template <class Function> result<void> try_post(Function&& function) {
+        static_assert(std::is_invocable_v<std::decay_t<Function>&>,
+                      "kaio: what is posted must be callable with no argument");
+        return mailbox_.post(context_, std::forward<Function>(function));
+    }
+
+    // Makes run, run_one or run_for return once the handlers of what has completed are done: the one that is running, or
+    // else the next. From another thread: `loop.post([&] { loop.stop(); })`.
+    void stop() noexcept { stopped_ = true; }
+
+    // While it is held, run does not return for lack of work: it waits for what may be posted.
+    void hold() noexcept { ++holds_; }
+    void release() noexcept { --holds_; }
 
     // Gives all that was submitted, and that has room, to the kernel: one io_submit, however many requests; none if
     // there are none. Calls no handler: a request that io_submit refuses completes at the next poll. If the kernel has
     // no room (EAGAIN), the rest is kept, and tried again when something has completed. Returns how many were taken.
     unsigned flush() noexcept {
         unsigned accepted = 0;
-        while (batch_end_ != batch_ && !(kernel_full_ && context_.in_flight() != 0)) {
-            unsigned const taken = submit_batch();
-            accepted += taken;
-            if (kernel_full_) break;
+        while (queue_.ready(context_)) {
+            accepted += submit_batch();
+            if (queue_.kernel_full()) break;
         }
         return accepted;
     }
 
-    // Flushes, then calls the handlers of what has completed; never waits. Returns how many it called. No system call
-    // but the flush's (without a trusted ring, one io_getevents if something is in flight).
+    // Flushes, then calls the handlers of what has completed and what was posted; never waits. Returns how many were
+    // called, those in polls that handlers made included. No system call but the flush's (without a trusted ring, one
+    // io_getevents if something is in flight).
     // Throws what a handler throws, and std::system_error (EINVAL) in a forked child or if it was moved from.
     std::size_t poll() { return try_poll().value(unusable); }
     result<std::size_t> try_poll() {
         if (!context_.usable()) return result<std::size_t>::failure(EINVAL);
         flush();
         gather();
+        expire_timers();
         return dispatch();
     }
 
-    // Runs until nothing is in flight or waiting, and returns how many handlers it called. While there is nothing to do
-    // it looks at the ring for a time that adapts (loop_options::poll_limit), then sleeps in one io_getevents. Signals
-    // do not end it. Errors as poll's, and what io_getevents gives.
+    // Runs until nothing is in flight, waiting, timed or held, and returns how many handlers were called. While there is
+    // nothing to do it looks at the ring for a time that adapts (loop_options::poll_limit), then sleeps in one
+    // io_getevents. Signals do not end it. Errors as poll's, and what io_getevents gives.
     std::size_t run() { return try_run().value(unusable); }
-    result<std::size_t> try_run() { return drive(false, timeout::unlimited); }
+    result<std::size_t> try_run() { return drive(false, timeout::unlimited, nullptr); }
 
-    // The same until one handler was called: returns 1, or 0 if nothing is in flight or waiting.
-    std::size_t run_one() { return try_run_one().value(unusable); }
-    result<std::size_t> try_run_one() { return drive(true, timeout::unlimited); }
+    // The same until one handler was called: returns 1, or 0 if there is nothing to wait for, or after stop().
+    // With `mask`: the signal mask while it sleeps (one io_pgetevents, 4.18); a signal that arrives then ends it with 0.
+    // ENOSYS where the kernel or a seccomp filter has none: use a signalfd and a poll request there.
+    std::size_t run_one(const sigset_t* mask = nullptr) { return try_run_one(mask).value(unusable); }
+    result<std::size_t> try_run_one(const sigset_t* mask = nullptr) { return drive(true, timeout::unlimited, mask); }
 
-    // The same until `limit` (a std::chrono duration or alike) has passed: that ends the wait and no request.
+    // As run, until `limit` (a std::chrono duration or alike) has passed: that ends the wait and no request.
     std::size_t run_for(timeout limit) { return try_run_for(limit).value(unusable); }
-    result<std::size_t> try_run_for(timeout limit) {
-        if (limit.is_unlimited()) return try_run();
-        std::int64_t const now = context_.get_kernel().now();
-        return drive(false, limit.ns() < timeout::unlimited - now ? now + limit.ns() : timeout::unlimited);
-    }
+    result<std::size_t> try_run_for(timeout limit) { return drive(false, from_now(limit.ns()), nullptr); }
 
     // Requests that the kernel was given (or has refused) and whose handlers have not been called yet.
-    std::size_t in_flight() const noexcept { return capacity_ - room() - batched() + undelivered(); }
+    std::size_t in_flight() const noexcept {
+        return capacity_ - queue_.room() - queue_.batched() + ended_.size() + unhandled();
+    }
 
     // Requests that were submitted to the loop and not yet given to the kernel.
-    std::size_t waiting() const noexcept { return batched() + waiting_count_; }
+    std::size_t waiting() const noexcept { return queue_.waiting(); }
+
+    // Timers that have not expired.
+    std::size_t timers() const noexcept { return timers_.size(); }
 
     // Requests that can be in flight at once: what was asked for, or what context_options::at_least made do with.
     unsigned capacity() const noexcept { return capacity_; }
 
     // True if the next poll would call a handler for what has completed. About a nanosecond, no system call; without
-    // a trusted ring as basic_context::has_completions.
-    bool has_completions() const noexcept { return undelivered() != 0 || context_.has_completions(); }
+    // a trusted ring as basic_context::has_completions. Timers that are due are not seen.
+    bool has_completions() const noexcept {
+        return !ended_.empty() || unhandled() != 0 || mailbox_.full() || context_.has_completions();
+    }
 
     // False: events are taken by io_getevents, by choice or because the ring can't be trusted.
     bool uses_ring() const noexcept { return context_.uses_ring(); }
@@ -174,35 +231,52 @@ public:
     Observer& observer() noexcept { return observer_; }
 
 private:
+    template <class, class> friend class awaitable;
+    template <class, class> friend struct whole_transfer_handler;
+    template <class> friend class notifier;
+
     static constexpr bool observed = !std::is_same_v<Observer, no_observer>;
-    static constexpr unsigned patience =
-        8; // tries for a request that is refused for lack of room with nothing in flight
     static constexpr const char* unusable =
-        "kaio: loop: the kernel gave an error for the whole context; EINVAL means that the loop was moved from, or "
-        "that "
+        "kaio: loop: the kernel gave an error for the whole context; EINVAL means that the loop was moved from, or that "
         "it belongs to the process that forked this one: make a new loop in the child";
 
     basic_loop(basic_context<Kernel> made, timeout poll_limit) noexcept
-        : context_(std::move(made)), capacity_(context_.capacity()), budget_(poll_limit) {}
+        : context_(std::move(made)), capacity_(context_.capacity() - 1), budget_(poll_limit) {}
+
+    static basic_loop unwrap(result<basic_loop> made, unsigned asked) {
+        if (!made) detail::throw_error(made.error().value(), setup_error_text(made.error().value(), asked));
+        return std::move(*made);
+    }
 
     bool reserve() noexcept {
-        auto storage = aligned_buffer::try_make(capacity_ * (sizeof(io_event) + sizeof(iocb*)), alignof(io_event));
-        if (!storage || !slab_.grow(std::size_t{capacity_} + 1)) return false;
+        auto storage = aligned_buffer::try_make((capacity_ + 1) * sizeof(io_event), alignof(io_event));
+        if (!storage || !queue_.reserve(capacity_) || !slab_.grow(std::size_t{capacity_} + 1)) return false;
         storage_ = std::move(*storage);
-        events_ = reinterpret_cast<io_event*>(storage_.data());
-        batch_ = batch_end_ = reinterpret_cast<iocb**>(events_ + capacity_);
-        batch_limit_ = batch_ + capacity_;
-        next_event_ = end_event_ = events_;
+        events_ = next_event_ = end_event_ = reinterpret_cast<io_event*>(storage_.data());
         return true;
     }
 
-    template <class Handler> bool accept(const request& what, Handler&& handler) {
-        static_assert(completion_handler<Handler>, "kaio: a handler must be callable with a kaio::io_result");
-        if constexpr (completion_handler<Handler>) {
-            operation* const op = slab_.full() ? nullptr : slab_.take(std::forward<Handler>(handler));
-            if (!op) [[unlikely]]
-                return false;
-            enqueue(*op, what.block());
+    template <class What, class Handler> bool accept(const What& what, Handler&& handler) {
+        if constexpr (std::is_same_v<What, whole_transfer>) {
+            using stored = std::decay_t<Handler>;
+            constexpr bool fit = std::is_invocable_v<stored&, transfer_result>;
+            static_assert(fit, "kaio: the handler of fully() must be callable with a kaio::transfer_result");
+            if constexpr (fit)
+                return accept(what.what, whole_transfer_handler<basic_loop, stored>{
+                                             this, transfer_progress(what.what), std::forward<Handler>(handler)});
+        } else {
+            static_assert(completion_handler<Handler>, "kaio: a handler must be callable with a kaio::io_result");
+            if constexpr (completion_handler<Handler>) {
+                operation* const op = slab_.full() ? nullptr : slab_.take(std::forward<Handler>(handler));
+                if (!op) [[unlikely]]
+                    return false;
+                if constexpr (std::is_same_v<What, timer>) {
+                    start_timer(*op, what.delay.ns());
+                } else {
+                    op->fill(what.block());
+                    start(*op);
+                }
+            }
         }
         return true;
     }
@@ -212,244 +286,195 @@ private:
                             "kaio: loop.submit: no memory for one more operation, or the loop was moved from");
     }
 
-    bool idle() const noexcept { return room() == capacity_ && waiting_count_ == 0 && undelivered() == 0; }
-
-    std::size_t undelivered() const noexcept {
-        return failed_count_ + static_cast<std::size_t>(end_event_ - next_event_);
-    }
-
-    void enqueue(operation& op, const iocb& what) noexcept {
-        op.fill(what);
+    // REQUIRES: op's iocb is filled in, and it is busy
+    void start(operation& op) noexcept {
         if constexpr (observed) observer_.on_submit();
-        if (batch_end_ != batch_limit_) [[likely]] {
-            to_batch(op);
-        } else {
-            waiting_.push(op);
-            ++waiting_count_;
-            ++attention_;
-        }
+        queue_.push(op);
+    }
+    void start_timer(operation& op, std::int64_t delay) noexcept {
+        if constexpr (observed) observer_.on_submit();
+        timers_.insert(op, from_now(delay));
     }
 
-    // REQUIRES: batch_end_ != batch_limit_
-    void to_batch(operation& op) noexcept {
-        if (poll_list::is_poll(op)) poll_in_batch_ = true;
-        *batch_end_++ = &op.block_;
+    std::int64_t now() const noexcept { return context_.get_kernel().now(); }
+    std::int64_t from_now(std::int64_t ns) const noexcept {
+        if (ns == timeout::unlimited) return ns;
+        std::int64_t const time = now();
+        return ns < timeout::unlimited - time ? time + ns : timeout::unlimited;
     }
+    bool past(std::int64_t deadline) const noexcept { return deadline != timeout::unlimited && now() >= deadline; }
 
-    unsigned batched() const noexcept { return static_cast<unsigned>(batch_end_ - batch_); }
-    unsigned room() const noexcept { return static_cast<unsigned>(batch_limit_ - batch_end_); }
+    // Nothing to wait for.
+    bool idle() const noexcept { return in_flight() + waiting() + timers() + holds_ == 0 && !mailbox_.full(); }
 
-    // The room of a request that has ended goes to the one that has waited longest.
-    void release_room() noexcept {
-        ++batch_limit_;
-        if (waiting_count_ != 0) {
-            --waiting_count_;
-            --attention_;
-            to_batch(waiting_.pop());
-        }
-    }
-
-    // Offers the batch to the kernel until it is taken, or the kernel is full. REQUIRES: there is a batch
     unsigned submit_batch() noexcept {
-        [[maybe_unused]] std::int64_t started = 0;
-        [[maybe_unused]] unsigned before = 0;
         if constexpr (observed) {
-            before = context_.completions();
-            started = context_.get_kernel().now();
-        }
-        unsigned accepted = batched();
-        submission const answer = context_.submit({batch_, accepted});
-        kernel_full_ = false;
-        if (answer && !poll_in_batch_) [[likely]] {
-            batch_limit_ -= batch_end_ - batch_;
-            batch_end_ = batch_;
-        } else {
-            accepted = sort_out(answer);
-        }
-        if constexpr (observed) {
-            std::int64_t const ended = context_.get_kernel().now();
+            unsigned const before = context_.completions();
+            std::int64_t const started = now();
+            unsigned const accepted = queue_.submit(context_, ended_);
+            std::int64_t const ended = now();
             observer_.on_batch(accepted, context_.completions() - before, ended - started);
+            return accepted;
+        } else {
+            return queue_.submit(context_, ended_);
         }
-        return accepted;
     }
 
-    // After the first answer to a batch: links its polls, ends each request that was refused, and submits those behind
-    // it again. Returns how many were accepted in all.
-    [[gnu::noinline]] unsigned sort_out(submission answer) noexcept {
-        unsigned const count = batched(), room_left = room();
-        unsigned done = 0, accepted = 0, refused = 0;
-        for (;;) {
-            link_polls({batch_ + done, answer.accepted()});
-            done += answer.accepted();
-            accepted += answer.accepted();
-            if (answer.accepted() != 0) refusals_ = 0;
-            if (answer) break;
-            // EAGAIN means no room, and that something must complete first. With nothing in flight it means that the
-            // kernel has no memory: then it is the request's result in the end, so that the loop gets on.
-            if (answer.ring_full() && (context_.in_flight() != 0 || ++refusals_ < patience)) {
-                kernel_full_ = true;
-                break;
-            }
-            refusals_ = 0;
-            fail(of(batch_[done]), answer.error_number());
-            ++done;
-            ++refused;
-            if (done == count) break;
-            answer = context_.submit({batch_ + done, count - done});
-        }
-        if (done == count)
-            poll_in_batch_ = false;
-        else
-            __builtin_memmove(batch_, batch_ + done, (count - done) * sizeof(iocb*));
-        batch_end_ = batch_ + (count - done);
-        batch_limit_ = batch_end_ + room_left;
-        for (; refused != 0; --refused) release_room();
-        return accepted;
-    }
-
-    void link_polls(std::span<iocb* const> accepted) noexcept {
-        for (iocb* const block : accepted)
-            if (operation& op = of(block); poll_list::is_poll(op)) {
-                polls_.link(op);
-                ++attention_;
-            }
-    }
-
-    static operation& of(const iocb* block) noexcept {
-        return *reinterpret_cast<operation*>(static_cast<std::uintptr_t>(block->aio_data));
-    }
-    static operation& of(const io_event& event) noexcept {
-        return *reinterpret_cast<operation*>(static_cast<std::uintptr_t>(event.data));
-    }
-
-    // Ends a request that the kernel does not have. Its handler hears of it at the next dispatch.
-    void fail(operation& op, int error) noexcept {
-        op.block_.aio_offset = -error;
-        failed_.push(op);
-        ++failed_count_;
-    }
-
-    void cancel_unsubmitted() noexcept {
-        for (; batch_end_ != batch_; --batch_end_) fail(of(batch_end_[-1]), ECANCELED);
-        for (; waiting_count_ != 0; --waiting_count_, --attention_) fail(waiting_.pop(), ECANCELED);
-    }
-
-    // Takes events out of the kernel, unless some are still to be dispatched.
+    // Takes events out of the kernel, unless some are still to be handled.
     void gather() noexcept {
-        if (next_event_ == end_event_) gathered(context_.reap({events_, capacity_}));
+        if (next_event_ == end_event_) gathered(context_.reap({events_, capacity_ + std::size_t{1}}));
     }
-
     void gathered(unsigned count) noexcept {
         next_event_ = events_;
         end_event_ = events_ + count;
         if (count == 0) return;
-        kernel_full_ = false;
-        if (attention_ == 0) [[likely]]
-            batch_limit_ += count;
-        else
-            for (io_event* event = events_; event != end_event_; ++event) {
-                if (operation& op = of(*event); poll_list::is_poll(op)) {
-                    polls_.unlink(op);
-                    --attention_;
-                }
-                release_room();
-            }
+        if (mailbox_.wake_due()) [[unlikely]]
+            end_event_ = mailbox_.drop_wake({events_, end_event_});
+        queue_.completed({events_, end_event_});
+        handed_out_ += static_cast<std::size_t>(end_event_ - events_);
+    }
+    void expire_timers() noexcept {
+        if (timers_.empty()) return;
+        std::int64_t const time = now();
+        while (timers_.first() <= time && timers_.first() != timeout::unlimited) queue_.end(timers_.pop(), 0, ended_);
     }
 
-    // Calls handlers of what has ended. Every step is finished before the handler runs, so that it may do anything.
+    // Events that were taken out of the kernel and whose handlers have not been called.
+    std::size_t unhandled() const noexcept { return static_cast<std::size_t>(end_event_ - next_event_); }
+
+    // Calls the handlers of what has ended, in this order: without the kernel, by it, posts. Every step is finished
+    // before the handler runs, so that it may do anything.
     std::size_t dispatch() {
-        std::size_t count = 0;
-        for (; failed_count_ != 0; ++count) dispatch_failed();
-        for (; next_event_ != end_event_; ++count) dispatch_event();
-        return count;
+        std::size_t const before = handed_out_ - unhandled();
+        while (!ended_.empty()) dispatch_ended();
+        while (next_event_ != end_event_) dispatch_event();
+        for (mailbox_.open(); mailbox_.opened();) dispatch_post();
+        return handed_out_ - unhandled() - before;
     }
     std::size_t dispatch_one() {
-        if (failed_count_ != 0)
-            dispatch_failed();
+        if (!ended_.empty())
+            dispatch_ended();
         else if (next_event_ != end_event_)
             dispatch_event();
+        else if (mailbox_.open(); mailbox_.opened())
+            dispatch_post();
         else
             return 0;
         return 1;
     }
-    void dispatch_failed() {
-        operation& op = failed_.pop();
-        --failed_count_;
-        complete(op, op.block_.aio_offset);
+    void dispatch_ended() {
+        ++handed_out_;
+        operation& op = ended_.pop();
+        complete(op, queue_.result_of(op));
     }
     void dispatch_event() {
         io_event const& event = *next_event_++;
-        complete(of(event), event.res);
+        complete(queue_.of(event), event.res);
     }
-
+    void dispatch_post() {
+        ++handed_out_;
+        mailbox_.call_first();
+    }
     void complete(operation& op, std::int64_t res) {
         if constexpr (observed) observer_.on_complete();
         op.complete_(op, slab_, io_result(res));
     }
 
     // Until `one` handler was called, or the deadline (in the kernel's time) has passed, or nothing is left.
-    result<std::size_t> drive(bool one, std::int64_t deadline) {
+    result<std::size_t> drive(bool one, std::int64_t deadline, const sigset_t* mask) {
         std::size_t count = 0;
         for (;;) {
             if (!context_.usable()) return result<std::size_t>::failure(EINVAL);
             flush();
             // Without the ring, asking is a system call: the wait below asks and sleeps in one.
             if (context_.uses_ring() || deadline != timeout::unlimited) gather();
-            if (std::size_t const called = one ? dispatch_one() : dispatch()) {
-                count += called;
-                if (one || (deadline != timeout::unlimited && context_.get_kernel().now() >= deadline)) break;
-                continue;
+            expire_timers();
+            std::size_t const called = one ? dispatch_one() : dispatch();
+            count += called;
+            if (std::exchange(stopped_, false) || (one && called != 0)) break;
+            if (called == 0 && idle()) break;
+            if (past(deadline)) break;
+            if (called != 0) continue;
+            if (int const error = wait(deadline, mask)) {
+                if (error == EINTR && mask) break;
+                if (error != EINTR) return result<std::size_t>::failure(error);
             }
-            if (idle()) break;
-            if (deadline != timeout::unlimited && context_.get_kernel().now() >= deadline) break;
-            if (int const error = wait(deadline)) return result<std::size_t>::failure(error);
         }
         return count;
     }
 
-    // Waits for an event, first by looking at the ring, then asleep. Returns an errno, or 0.
-    int wait(std::int64_t deadline) noexcept {
-        if (context_.in_flight() == 0) return 0; // the kernel refused all there is: the next flush says more
-        Kernel& kernel = context_.get_kernel();
-        std::int64_t const started = kernel.now();
-        budget_.waiting(started, context_.reaped());
-        if (context_.uses_ring() && budget_.ns() != 0) {
-            std::int64_t const end = budget_.ns() < deadline - started ? started + budget_.ns() : deadline;
-            do {
-                for (int i = 0; i < 16; ++i) {
-                    if (context_.has_completions()) return 0;
-                    kernel.relax();
-                }
-            } while ((budget_.is_unlimited() && deadline == timeout::unlimited) || kernel.now() < end);
-        }
-        std::int64_t const now = kernel.now();
-        if (now >= deadline) return 0;
+    // Waits for something to end, first by looking, then asleep. Returns an errno, or 0.
+    int wait(std::int64_t deadline, const sigset_t* mask) noexcept {
+        bool const expecting = context_.in_flight() != 0;
+        if (!expecting && queue_.waiting() != 0) return 0; // the kernel refused all there is: the next flush says more
+        std::int64_t const until = timers_.first() < deadline ? timers_.first() : deadline;
+        std::int64_t const started = now();
+        if (expecting) budget_.waiting(started, context_.reaped());
+        if (look(started, until, expecting)) return 0;
+        std::int64_t const now_ = now();
+        if (now_ >= until) return 0;
+        int const error = sleep(until == timeout::unlimited ? until : until - now_, mask);
+        if (error == 0 && expecting) budget_.slept(now() - started);
+        return error;
+    }
+
+    // Looks at the ring and the mailbox for as long as the budget says: true if something came.
+    bool look(std::int64_t started, std::int64_t until, bool expecting) noexcept {
+        if (!(budget_.is_unlimited() || (expecting && context_.uses_ring() && budget_.ns() != 0))) return false;
+        std::int64_t const end = budget_.ns() < until - started ? started + budget_.ns() : until;
+        do {
+            for (int i = 0; i < 16; ++i) {
+                if (context_.has_completions() || mailbox_.full()) return true;
+                context_.get_kernel().relax();
+            }
+        } while (end == timeout::unlimited || now() < end);
+        return false;
+    }
+
+    // Sleeps in the kernel, until something completes, somebody posts, or `ns` have passed.
+    int sleep(std::int64_t ns, const sigset_t* mask) noexcept {
+        if (!mailbox_.doze(context_)) return 0; // somebody posted
         if constexpr (observed) observer_.on_wait();
-        auto const got = context_.wait({events_, capacity_}, 1,
-                                       deadline == timeout::unlimited ? timeout() : timeout::from_ns(deadline - now));
-        if (!got) return got.error().value() == EINTR ? 0 : got.error().value();
+        timeout const limit = ns == timeout::unlimited ? timeout() : timeout::from_ns(ns);
+        auto const got = context_.wait({events_, capacity_ + std::size_t{1}}, 1, mailbox_.bounded(limit), mask);
+        mailbox_.rouse(context_);
+        if (!got) return got.error().value();
         gathered(*got);
-        budget_.slept(kernel.now() - started);
         return 0;
+    }
+
+    // Completes everything, for the destructor.
+    void finish() {
+        for (;;) {
+            queue_.cancel_all(ended_);
+            while (!timers_.empty()) queue_.end(timers_.pop(), -ECANCELED, ended_);
+            queue_.cancel_polls(context_);
+            gather();
+            if (dispatch() != 0) continue;
+            if (context_.in_flight() == 0) return;
+            auto const got = context_.wait({events_, capacity_ + std::size_t{1}}, 1, mailbox_.bounded({}));
+            if (mailbox_.wake_due()) mailbox_.rouse(context_);
+            if (got)
+                gathered(*got);
+            else if (got.error().value() != EINTR)
+                return; // the context's own destructor still waits for the kernel
+        }
     }
 
     basic_context<Kernel> context_;
     operation_slab slab_;
-    aligned_buffer storage_; // of the two arrays, capacity_ entries each
+    request_queue<Kernel> queue_;
+    aligned_buffer storage_; // of events_: room for capacity_ + 1
     io_event* events_ = nullptr;
-    iocb** batch_ = nullptr;
-    unsigned capacity_;
-    iocb** batch_end_ = nullptr;     // batch_ up to here: submitted, with room, and not given to the kernel
-    iocb** batch_limit_ = nullptr;   // batch_ may grow up to here: not at all while any is waiting
-    io_event* next_event_ = nullptr; // events_ from here on are taken and not dispatched
+    io_event* next_event_ = nullptr; // events_ from here on are taken and not handled
     io_event* end_event_ = nullptr;  // events_ up to here
-    unsigned refusals_ = 0;          // times in a row that the kernel had no room although nothing was in flight
-    bool kernel_full_ = false;       // the last flush was cut short by EAGAIN, and nothing has completed since
-    bool poll_in_batch_ = false;     // some request in batch_ may be a poll
-    std::size_t attention_ = 0;      // waiting_count_ and the polls in flight: 0 on the fast path
-    poll_list polls_;
-    operation_list waiting_, failed_;
-    std::size_t waiting_count_ = 0, failed_count_ = 0;
+    unsigned capacity_;
+    bool stopped_ = false;
+    std::size_t handed_out_ = 0; // handlers called ever, plus unhandled()
+    operation_list ended_;       // without the kernel: refused, cancelled, timers
+    timer_queue timers_;
+    std::size_t holds_ = 0;
+    mailbox<Kernel> mailbox_;
     poll_budget budget_;
     [[no_unique_address]] Observer observer_;
 };

@@ -3,7 +3,10 @@
 #pragma once
 
 #include <cassert>
+#include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <type_traits>
 #include <utility>
 
@@ -32,19 +35,32 @@ protected:
     // operation: it may be submitted again or destroyed there. The slab is the loop's.
     using completion = void (*)(operation& self, operation_slab& slab, io_result result);
 
-    explicit operation(completion complete) noexcept : complete_(complete) {}
+    explicit operation(completion complete = nullptr) noexcept : complete_(complete) {}
+    explicit operation(const iocb& block) noexcept : block_(block) {}
     ~operation() = default;
 
-    // True from submission until the completion says otherwise; asserted where an operation would be used twice.
+    // True from submission until the completion says otherwise.
     bool busy() const noexcept { return block_.aio_data != 0; }
     void set_busy() noexcept { block_.aio_data = reinterpret_cast<std::uintptr_t>(this); }
     void set_idle() noexcept { block_.aio_data = 0; }
 
+    // In every build: going on would let the kernel and the loop write to memory that is gone.
+    [[noreturn, gnu::cold, gnu::noinline]] static void destroyed_while_busy() noexcept {
+        std::fputs("kaio: an operation was destroyed while it was in flight or waiting in a loop; run the loop until it "
+                   "has completed, or let the loop be destroyed first\n",
+                   stderr);
+        std::abort();
+    }
+
 private:
     template <kernel, class> friend class basic_loop;
+    template <kernel> friend class request_queue;
+    template <class, class> friend class awaitable;
     friend class operation_slab;
     friend class operation_list;
     friend class poll_list;
+    friend class timer_queue;
+    friend class transfer_progress;
 
     // All of the iocb but aio_data and what stays 0 for ever.
     void fill(const iocb& from) noexcept {
@@ -61,28 +77,47 @@ private:
     }
 
     iocb block_{};
-    completion complete_;
-    operation* next_ = nullptr; // in whatever list it stands: free, waiting, failed
+    completion complete_ = nullptr;
+    operation* next_ = nullptr; // in whatever list it stands: free, waiting, ended
 };
 
 // First in, first out, through operation::next_.
 class operation_list {
 public:
-    bool empty() const noexcept { return head_ == nullptr; }
+    std::size_t size() const noexcept { return size_; }
+    bool empty() const noexcept { return size_ == 0; }
+
     void push(operation& op) noexcept {
         op.next_ = nullptr;
-        *(head_ ? &tail_->next_ : &head_) = &op;
+        *(size_++ != 0 ? &tail_->next_ : &head_) = &op;
         tail_ = &op;
     }
+
+    // REQUIRES: !empty()
     operation& pop() noexcept {
         operation& op = *head_;
         head_ = op.next_;
+        --size_;
         return op;
     }
 
+    // Takes it out, wherever it stands, and says whether it was there. Looks at each in turn.
+    bool remove(operation& op) noexcept {
+        bool found = false;
+        for (std::size_t left = size_; left != 0; --left) {
+            operation& first = pop();
+            if (&first == &op)
+                found = true;
+            else
+                push(first);
+        }
+        return found;
+    }
+
 private:
-    operation* head_ = nullptr;
-    operation* tail_ = nullptr; // valid unless empty
+    operation* head_ = nullptr; // valid unless empty, as is tail_
+    operation* tail_ = nullptr;
+    std::size_t size_ = 0;
 };
 
 // An operation that the caller owns, with a handler of any size: submitting it allocates nothing, ever. It may be
@@ -95,8 +130,10 @@ public:
     // `handler(io_result)` is called on completion, inside the loop's poll or run.
     explicit owned_operation(Handler handler) : operation(&complete), handler_(std::move(handler)) {}
 
+    // Ends the program with a message if the operation is still in flight or waiting.
     ~owned_operation() {
-        assert(!busy() && "kaio: an operation was destroyed while it was in flight or waiting in a loop");
+        if (busy()) [[unlikely]]
+            destroyed_while_busy();
     }
 
     Handler& handler() noexcept { return handler_; }

@@ -89,10 +89,19 @@ private:
         free_ = &op;
     }
 
+    // A handler with goes_on() is asked first: true keeps the operation, which it has submitted again.
+    template <class Handler> static bool goes_on(Handler& handler, operation& self, io_result result) {
+        if constexpr (requires { handler.goes_on(self, result); })
+            return handler.goes_on(self, result);
+        else
+            return false;
+    }
+
     // The operation is given back before its handler runs, so that a request submitted there finds it still warm, and
     // so that nothing is left to do after the handler, whatever it throws.
     template <class Handler> static void complete(operation& self, operation_slab& slab, io_result result) {
         auto& stored = *std::launder(reinterpret_cast<Handler*>(static_cast<slot&>(self).handler));
+        if (goes_on(stored, self, result)) return;
         Handler handler(std::move(stored));
         stored.~Handler();
         slab.give(self);
@@ -104,9 +113,11 @@ private:
         ~deleter() { delete handler; }
     };
     template <class Handler> static void complete_boxed(operation& self, operation_slab& slab, io_result result) {
-        deleter<Handler> const after{*std::launder(reinterpret_cast<Handler**>(static_cast<slot&>(self).handler))};
+        Handler* const boxed = *std::launder(reinterpret_cast<Handler**>(static_cast<slot&>(self).handler));
+        if (goes_on(*boxed, self, result)) return;
+        deleter<Handler> const after{boxed};
         slab.give(self);
-        (*after.handler)(result);
+        (*boxed)(result);
     }
 
     operation* free_ = nullptr; // the one given back last is the warmest

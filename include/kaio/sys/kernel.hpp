@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <fcntl.h> // O_CLOEXEC
 #include <sys/mman.h>
 #include <sys/select.h> // sigset_t, at a tenth of what <csignal> costs to compile
 #include <sys/syscall.h>
@@ -51,6 +52,9 @@ concept kernel = requires(Kernel k, aio_context_id id, iocb** batch, iocb* block
     { k.enter_process() } noexcept -> detail::gives<unsigned>;
     // Keeps the ring's memory from children made by fork.
     { k.keep_from_children(memory, size) } noexcept;
+    // A descriptor of which io_submit reads 0 bytes at once: what wakes a loop that sleeps. And its end.
+    { k.open_waker() } noexcept -> detail::gives<int>;
+    { k.close_waker(0) } noexcept;
 };
 
 // Linux, through syscall(2). Empty and stateless; the numbers are those of the target that is compiled for.
@@ -114,6 +118,15 @@ struct linux_kernel {
         __asm__ volatile("" ::: "memory");
 #endif
     }
+
+    // The end of a pipe for reading: any kernel and any security policy has pipes.
+    static int open_waker() noexcept {
+        int ends[2];
+        if (::pipe2(ends, O_CLOEXEC) != 0) return -errno;
+        ::close(ends[1]);
+        return ends[0];
+    }
+    static void close_waker(int fd) noexcept { ::close(fd); }
 
     static unsigned process() noexcept { return process_stamp(); }
     static unsigned enter_process() noexcept { return stamp_process(); }

@@ -1,0 +1,117 @@
+// notifier: lets a foreign event loop (epoll, libuv, Asio, poll) drive a kaio loop, through one descriptor that is readable
+// when the loop has something to do: a completion, a post, or a timer that is due.
+//   1. Make the notifier before anything is submitted to the loop, and before other threads post; add fd() for reading.
+//   2. Whenever it is readable, call poll(). Handlers run in there, on its caller's stack.
+//   3. After submitting or cancelling elsewhere than in a handler, call update(): the kernel gets the requests there.
+// Its thread is the loop's. It must be destroyed before the loop, and the loop not be run by itself meanwhile.
+#pragma once
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <kaio/io/result.hpp>
+#include <kaio/io/timeout.hpp>
+
+namespace kaio {
+
+// `kaio::notifier notifier(loop);` for a basic_loop on the real kernel, with any observer.
+template <class Loop> class notifier {
+public:
+    // Throws std::system_error: EMFILE or ENFILE (it needs three descriptors), ENOMEM, EINVAL (the loop is not usable).
+    explicit notifier(Loop& driven)
+        : loop_(driven), epoll_(::epoll_create1(EPOLL_CLOEXEC)), event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+          timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
+        int error = epoll_ < 0 || event_ < 0 || timer_ < 0 ? errno : 0;
+        if (error == 0 && !loop_.context_.usable()) error = EINVAL;
+        if (error == 0 && (!watch(event_) || !watch(timer_))) error = errno;
+        if (error != 0) {
+            close();
+            detail::throw_error(error, "kaio: notifier: no descriptors, or the loop is not usable");
+        }
+        loop_.queue_.notify(event_);
+        loop_.mailbox_.notify(event_);
+        update();
+    }
+    notifier(const notifier&) = delete;
+    notifier& operator=(const notifier&) = delete;
+    ~notifier() {
+        rouse();
+        loop_.queue_.notify(-1);
+        loop_.mailbox_.notify(-1);
+        close();
+    }
+
+    // To be watched for reading (EPOLLIN; level- or edge-triggered), and for nothing else.
+    int fd() const noexcept { return epoll_; }
+
+    // What the loop's poll does, once, and then as update(). Returns how many handlers were called, and throws what the
+    // loop's poll throws. If there is more to do at once, fd() stays readable, so that the foreign loop gets its turn.
+    // System calls: two reads, and those of the loop's poll and of update().
+    std::size_t poll() {
+        std::uint64_t ignored;
+        while (::read(event_, &ignored, sizeof ignored) < 0 && errno == EINTR) {}
+        while (::read(timer_, &ignored, sizeof ignored) < 0 && errno == EINTR) {}
+        struct afterwards {
+            notifier& self;
+            ~afterwards() { self.update(); }
+        } const last{*this};
+        rouse();
+        return loop_.poll();
+    }
+
+    // Gives the kernel what was submitted, and sets fd() up for what comes next. System calls: an io_submit if there are
+    // requests, a timerfd_settime if the next timer has changed, a write if there is something to do already.
+    void update() noexcept {
+        rouse();
+        loop_.flush();
+        set_timer(loop_.timers_.first());
+        dozing_ = loop_.context_.usable() && loop_.mailbox_.doze(loop_.context_);
+        if (!dozing_ || loop_.has_completions()) {
+            std::uint64_t const one = 1;
+            while (::write(event_, &one, sizeof one) < 0 && errno == EINTR) {}
+        }
+    }
+
+private:
+    bool watch(int fd) const noexcept {
+        epoll_event event{};
+        event.events = EPOLLIN;
+        return ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0;
+    }
+
+    void rouse() noexcept {
+        if (dozing_) loop_.mailbox_.rouse(loop_.context_);
+        dozing_ = false;
+    }
+
+    void set_timer(std::int64_t deadline) noexcept {
+        if (deadline == deadline_) return;
+        deadline_ = deadline;
+        itimerspec when{}; // all zeros: no timer
+        if (deadline != timeout::unlimited) {
+            when.it_value.tv_sec = static_cast<time_t>(deadline / 1'000'000'000);
+            when.it_value.tv_nsec = static_cast<long>(deadline % 1'000'000'000);
+        }
+        ::timerfd_settime(timer_, TFD_TIMER_ABSTIME, &when, nullptr);
+    }
+
+    void close() const noexcept {
+        for (int fd : {epoll_, event_, timer_})
+            if (fd >= 0) ::close(fd);
+    }
+
+    Loop& loop_;
+    int const epoll_; // watches the other two
+    int const event_; // completions and posts
+    int const timer_; // expires at deadline_
+    std::int64_t deadline_ = timeout::unlimited;
+    bool dozing_ = false; // a post has to wake
+};
+
+} // namespace kaio

@@ -1,0 +1,231 @@
+#include "support/catch.hpp"
+#include "support/child.hpp"
+#include "support/scripted_kernel.hpp"
+#include "support/temporary_file.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include <kaio/kaio.hpp>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+using scripted_loop = kaio::basic_loop<test::scripted_kernel>;
+
+constexpr kaio::loop_options sleeps_at_once{.poll_limit = kaio::timeout::zero()};
+
+} // namespace
+
+TEST_CASE("what a thread posts runs on the loop's thread, in order, and wakes a loop that sleeps") {
+    auto const poll_limit = GENERATE(kaio::timeout::zero(), kaio::timeout(100us), kaio::timeout());
+    auto const events = GENERATE(kaio::reaping::ring, kaio::reaping::syscall);
+    kaio::loop loop(4, {.poll_limit = poll_limit, .setup = {.events = events}});
+    loop.hold();
+    auto const loops = std::this_thread::get_id();
+    constexpr int threads = 4, posts = 2000;
+    std::vector<std::vector<int>> got(threads);
+    std::vector<std::thread> running;
+    for (int t = 0; t < threads; ++t)
+        running.emplace_back([&, t] {
+            for (int i = 0; i < posts; ++i) {
+                loop.post([&, t, i] {
+                    if (std::this_thread::get_id() == loops) got[static_cast<std::size_t>(t)].push_back(i);
+                });
+                if (i % 50 == 0) std::this_thread::sleep_for(100us); // so that it falls asleep now and then
+            }
+            loop.post([&] { loop.release(); });
+            loop.post([&] { loop.hold(); });
+        });
+    std::size_t called = 0;
+    while (called < threads * (posts + 2)) called += loop.run_one();
+    for (auto& thread : running) thread.join();
+    loop.release();
+    CHECK(loop.run() == 0);
+    for (auto const& each : got) {
+        REQUIRE(each.size() == posts);
+        for (int i = 0; i < posts; ++i) REQUIRE(each[static_cast<std::size_t>(i)] == i);
+    }
+}
+
+TEST_CASE("post makes no system call while the loop is awake, and one when it sleeps") {
+    test::script script;
+    scripted_loop loop(4, sleeps_at_once, test::scripted_kernel(script));
+    int called = 0;
+    for (int i = 0; i < 100; ++i) loop.post([&] { ++called; });
+    CHECK(script.submits == 0);
+    CHECK(loop.run() == 100);
+    CHECK(called == 100);
+    CHECK(script.submits + script.waits == 0);
+
+    std::atomic<bool> asleep{false}; // from just before the system call on, and posts count on being heard from there on
+    script.before_getevents = [&] { asleep = true; };
+    loop.hold();
+    std::thread other([&] {
+        while (!asleep) std::this_thread::yield();
+        loop.post([&] { loop.release(); });
+    });
+    CHECK(loop.run() == 1);
+    other.join();
+    CHECK(script.submits == 1);
+}
+
+TEST_CASE("posts, reads and sleeps of thousands of rounds: nothing is lost and nothing hangs") {
+    test::temporary_file file(4096);
+    std::vector<char> buffer(512);
+    kaio::loop loop(2, sleeps_at_once);
+    constexpr int rounds = 3000;
+    std::atomic<int> answered{0};
+    int reads = 0;
+    bool done = false;
+    loop.hold();
+    std::thread other([&] {
+        for (int i = 0; i < rounds; ++i) {
+            loop.post([&] {
+                loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result r) {
+                    reads += r.bytes() == 512;
+                    answered.fetch_add(1);
+                });
+            });
+            if (i % 3 == 0) // waits for its answer, so that the loop is asleep at the next post, or just falling so
+                while (answered.load() <= i) std::this_thread::yield();
+        }
+        loop.post([&] {
+            loop.release();
+            done = true;
+        });
+    });
+    loop.run();
+    other.join();
+    CHECK(done);
+    CHECK(reads == rounds);
+}
+
+TEST_CASE("a post that throws lets its exception out of run, and the next ones run") {
+    kaio::loop loop(4);
+    int called = 0;
+    loop.post([&] { ++called; });
+    loop.post([] { throw std::runtime_error("posted"); });
+    auto resource = std::make_shared<int>(1);
+    loop.post([&, resource] { ++called; });
+    CHECK_THROWS_WITH(loop.run(), "posted");
+    CHECK(loop.run() == 1);
+    CHECK(called == 2);
+    CHECK(resource.use_count() == 1);
+}
+
+TEST_CASE("destroying a loop calls what was posted") {
+    int called = 0;
+    {
+        kaio::loop loop(4);
+        loop.post([&] {
+            ++called;
+            loop.post([&] { ++called; });
+        });
+    }
+    CHECK(called == 2);
+}
+
+TEST_CASE("stop ends run after the handlers of what has completed; the next run goes on") {
+    kaio::loop loop(4);
+    loop.hold();
+    std::thread other([&] { loop.post([&] { loop.stop(); }); });
+    loop.run();
+    other.join();
+    int called = 0;
+    loop.post([&] { ++called; });
+    loop.stop();
+    loop.run(); // this one is stopped at once, but what was there is done
+    CHECK(called == 1);
+    loop.release();
+    CHECK(loop.run() == 0);
+}
+
+TEST_CASE("errors of post: no descriptor, no usable loop, and a wake that the kernel refuses") {
+    test::script script;
+    script.waker[1] = -EMFILE;
+    scripted_loop loop(4, sleeps_at_once, test::scripted_kernel(script));
+    int called = 0;
+    CHECK(loop.try_post([&] { ++called; }).error().value() == EMFILE);
+    CHECK_THROWS_WITH([&] {
+        kaio::loop from(1);
+        kaio::loop to(std::move(from));
+        from.post([] {});
+    }(), test::ContainsSubstring("kaio: loop.post"));
+    CHECK(loop.try_post([&] { ++called; }));
+    CHECK(loop.run() == 1);
+
+    int const error = GENERATE(EAGAIN, EBADF, EINVAL);
+    script.submit[1] = -error;
+    std::atomic<bool> asleep{false};
+    script.before_getevents = [&] { asleep = true; };
+    loop.submit(kaio::after(100ms), [](kaio::io_result) {}); // wakes the loop that could not be woken
+    std::error_code refused;
+    std::thread other([&] {
+        while (!asleep) std::this_thread::yield();
+        refused = loop.try_post([&] { ++called; }).error();
+    });
+    loop.run();
+    other.join();
+    loop.run();
+    CHECK(refused.value() == error);
+    CHECK(called == 2);
+
+    // And the next one wakes it as ever.
+    asleep = false;
+    loop.hold();
+    std::thread next([&] {
+        while (!asleep) std::this_thread::yield();
+        loop.post([&] { loop.release(); });
+    });
+    CHECK(loop.run() == 1);
+    next.join();
+}
+
+TEST_CASE("in a forked child posting is refused") {
+    kaio::loop loop(4);
+    loop.post([] {});
+    loop.run();
+    CHECK(test::in_child([&] { return loop.try_post([] {}).error().value(); }) == EINVAL);
+}
+
+TEST_CASE("cancel: what waits in the loop, polls in flight, and what can't be cancelled") {
+    int const event = ::eventfd(0, EFD_CLOEXEC);
+    test::temporary_file file(4096);
+    std::vector<char> buffer(512);
+    std::vector<std::int64_t> results;
+    auto const note = [&](kaio::io_result r) { results.push_back(r.res()); };
+    using operation = kaio::owned_operation<decltype(note)>;
+    kaio::loop loop(2);
+
+    operation read(note), poll(note), first(note), second(note), third(note);
+    CHECK(loop.cancel(read).error().value() == EINVAL); // never submitted
+    loop.submit(kaio::poll(event, POLLIN), poll);
+    loop.flush();
+    CHECK(loop.cancel(poll));
+    CHECK(loop.run() == 1);
+    CHECK(results == std::vector<std::int64_t>{-ECANCELED});
+    results.clear();
+
+    loop.submit(kaio::read(file, buffer, 0), read);
+    loop.flush(); // tmpfs completes it inside
+    CHECK(loop.cancel(read).error().value() == EINVAL);
+    loop.submit(kaio::read(file, buffer, 0), first);
+    loop.submit(kaio::read(file, buffer, 0), second); // the capacity is 2: it waits
+    loop.submit(kaio::read(file, buffer, 0), third);
+    CHECK(loop.waiting() == 3);
+    CHECK(loop.cancel(second));
+    CHECK(loop.cancel(first));
+    CHECK(loop.waiting() == 1);
+    CHECK(loop.run() == 4);
+    CHECK(results == std::vector<std::int64_t>{-ECANCELED, -ECANCELED, 512, 512});
+    ::close(event);
+}

@@ -1,0 +1,55 @@
+// spawn(loop, task): lets a task run by itself. The loop counts it: run returns only when it has ended.
+#pragma once
+
+#include <coroutine>
+#include <cstdlib>
+#include <utility>
+
+#include <kaio/coro/task.hpp>
+#include <kaio/io/result.hpp>
+#include <kaio/loop/timer_queue.hpp>
+
+namespace kaio {
+
+namespace detail {
+
+// A coroutine that nobody waits for: its frame goes when it ends.
+struct detached {
+    struct promise_type {
+        detached get_return_object() const noexcept { return {}; }
+        std::suspend_never initial_suspend() const noexcept { return {}; }
+        std::suspend_never final_suspend() const noexcept { return {}; }
+        void return_void() const noexcept {}
+        [[noreturn]] void unhandled_exception() const noexcept { std::abort(); } // there is no memory to report it
+    };
+};
+
+template <class Loop, class T> detached run_detached(Loop& in, task<T> work) {
+    first_exception thrown;
+#if defined(__cpp_exceptions)
+    try {
+        (void)co_await std::move(work);
+    } catch (...) {
+        thrown.keep();
+    }
+#else
+    (void)co_await std::move(work);
+#endif
+    in.release();
+    if (thrown) in.submit(after(timeout::zero()), [thrown](io_result) { thrown.rethrow(); });
+}
+
+} // namespace detail
+
+// Starts the task now: it runs on the caller's stack until it first suspends, and from then on inside poll and run. What
+// it gives is dropped; an exception that leaves it leaves poll or run, as a handler's does. Whoever destroys the loop
+// waits for it: its requests complete, those not yet submitted with ECANCELED, and a task that goes on submitting
+// whatever the result keeps the destructor from ending. A task that waits for anything but the loop when that is
+// destroyed is never resumed, and its frame stays allocated.
+// Two allocations, of frames. The loop's thread.
+template <class Loop, class T> void spawn(Loop& in, task<T> work) {
+    in.hold();
+    detail::run_detached(in, std::move(work));
+}
+
+} // namespace kaio

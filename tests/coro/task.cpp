@@ -1,7 +1,10 @@
 #include "support/catch.hpp"
+#include "support/child.hpp"
 #include "support/temporary_file.hpp"
 
 #include <chrono>
+#include <csignal>
+#include <cstdlib>
 #include <memory>
 #include <numeric>
 #include <stdexcept>
@@ -226,6 +229,35 @@ TEST_CASE("an awaited poll can be cancelled by its name") {
     CHECK(kaio::sync_wait(loop, work(loop, pipe[0])) == -ECANCELED);
     ::close(pipe[0]);
     ::close(pipe[1]);
+}
+
+TEST_CASE("destroying a coroutine that waits for a request ends the program with a message") {
+    struct careless { // a coroutine type that lets its frame be destroyed at any time, as task does not
+        struct promise_type {
+            careless get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
+            std::suspend_never initial_suspend() const noexcept { return {}; }
+            std::suspend_always final_suspend() const noexcept { return {}; }
+            void return_void() const noexcept {}
+            void unhandled_exception() const noexcept { std::abort(); }
+        };
+        std::coroutine_handle<promise_type> frame;
+    };
+    int const status = test::in_child([] {
+        std::signal(SIGABRT, SIG_DFL); // not Catch2's
+        ::close(STDERR_FILENO);
+        kaio::loop loop(4);
+        auto const wait = [](kaio::loop& l) -> careless { (void)co_await l.sleep_for(1h); };
+        wait(loop).frame.destroy();
+        return 0;
+    });
+    CHECK(status == 1000 + SIGABRT);
+    CHECK(test::in_child([] { // and awaiting no task does, too
+              std::signal(SIGABRT, SIG_DFL);
+              ::close(STDERR_FILENO);
+              kaio::loop loop(4);
+              kaio::task<int> one = value(1), other = std::move(one);
+              return kaio::sync_wait(loop, std::move(one));
+          }) == 1000 + SIGABRT);
 }
 
 TEST_CASE("when_all runs tasks side by side, and gives all that they give") {

@@ -1,5 +1,5 @@
 // request_cost FORM REQUESTS: reads so many 4 KiB blocks of a file in memory, 32 at a time, at random offsets, in one of
-// four forms that do the same work. For counting instructions and system calls from outside (run.py).
+// five forms that do the same work. For counting instructions and system calls from outside (run.py).
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -133,6 +133,19 @@ void owned(work& w) {
     loop.run();
 }
 
+void coroutine(work& w) {
+    kaio::loop loop(depth, with_ring());
+    auto const reader = [](work& of, kaio::loop& in, std::span<std::byte> buffer) -> kaio::task<> {
+        do {
+            ++of.issued;
+            kaio::io_result const r = co_await in.submit(kaio::read(of.fd, buffer, of.offset()));
+            of.check(r.res());
+        } while (of.issued < of.total);
+    };
+    for (std::size_t slot = 0; slot < depth; ++slot) kaio::spawn(loop, reader(w, loop, w.buffer(slot)));
+    loop.run();
+}
+
 void raw(work& w) {
     kaio::context context(depth, {.events = kaio::reaping::ring});
     kaio::iocb iocbs[depth];
@@ -161,13 +174,14 @@ void raw(work& w) {
 
 int main(int argc, char** argv) {
     std::string const form = argc == 3 ? argv[1] : "";
-    void (*const run)(work&) = form == "hand"       ? hand
-                               : form == "callback" ? callback
-                               : form == "owned"    ? owned
-                               : form == "raw"      ? raw
-                                                    : nullptr;
+    void (*const run)(work&) = form == "hand"      ? hand
+                               : form == "callback"  ? callback
+                               : form == "coroutine" ? coroutine
+                               : form == "owned"     ? owned
+                               : form == "raw"       ? raw
+                                                     : nullptr;
     if (!run) {
-        std::fprintf(stderr, "usage: request_cost hand|callback|owned|raw REQUESTS\n");
+        std::fprintf(stderr, "usage: request_cost hand|raw|owned|coroutine|callback REQUESTS\n");
         return 2;
     }
     char path[] = "/dev/shm/kaio-cost-XXXXXX";

@@ -14,7 +14,9 @@ import report
 
 program = sys.argv[1]
 short, long = 20_000, 60_000
-limits = {"raw": 4, "owned": 16, "callback": 32}  # instructions more than the loop written by hand
+# Instructions more than the loop written by hand. GCC keeps each temporary of a co_await expression in the coroutine's
+# frame, the 64 bytes of the request among them, which clang does not: there a coroutine costs what a callback costs.
+limits = {"raw": 4, "owned": 16, "coroutine": 48, "callback": 31}
 
 
 def instructions(form, requests):

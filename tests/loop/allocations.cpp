@@ -111,3 +111,24 @@ TEST_CASE("operations that the caller owns allocate nothing from the first on, a
     CHECK(one_more == after + 1);
     CHECK(done == 1'001);
 }
+
+TEST_CASE("coroutines allocate their frames and nothing per request, timer or whole transfer") {
+    if (uncounted) SKIP_TEST("ThreadSanitizer has its own operator new");
+    kaio::loop loop(capacity);
+    test::temporary_file file(4096);
+    auto const reader = [](kaio::loop& l, const test::temporary_file& f, unsigned requests) -> kaio::task<unsigned> {
+        std::array<char, 64> buffer{};
+        unsigned done = 0;
+        for (unsigned i = 0; i < requests; ++i) {
+            done += (co_await l.submit(kaio::read(f, buffer, 0))).bytes() == 64;
+            if (i % 10 == 0) done -= (co_await l.submit(kaio::fully(kaio::read(f, buffer, 64)))).bytes() != 64;
+            if (i % 100 == 0) co_await l.sleep_for(kaio::timeout::zero());
+        }
+        co_return done;
+    };
+    unsigned long const before = allocations;
+    unsigned const done = kaio::sync_wait(loop, reader(loop, file, 10'000));
+    unsigned long const after = allocations;
+    CHECK(done == 10'000);
+    CHECK(after == before + 1);
+}

@@ -302,6 +302,34 @@ TEST_CASE("signals during a wait lose nothing, with SA_RESTART and without") {
     ::sigaction(SIGALRM, &old_action, nullptr);
 }
 
+TEST_CASE("run_one with a signal mask ends when a signal comes that only the mask lets in") {
+    static volatile std::sig_atomic_t received;
+    received = 0;
+    struct sigaction action{}, before{};
+    action.sa_handler = [](int) { received = 1; };
+    ::sigaction(SIGUSR1, &action, &before);
+    sigset_t blocked, old;
+    ::sigemptyset(&blocked);
+    ::sigaddset(&blocked, SIGUSR1);
+    ::pthread_sigmask(SIG_BLOCK, &blocked, &old);
+
+    silent_eventfd event;
+    kaio::loop loop(4);
+    loop.submit(kaio::poll(event.fd, POLLIN), [](kaio::io_result) {});
+    ::raise(SIGUSR1); // pending from now on
+    auto const one = loop.try_run_one(&old);
+    bool const supported = one || one.error().value() != ENOSYS;
+    if (supported) {
+        REQUIRE(one);
+        CHECK(*one == 0);
+        CHECK(received == 1);
+        CHECK(loop.in_flight() == 1);
+    }
+    ::pthread_sigmask(SIG_SETMASK, &old, nullptr);
+    ::sigaction(SIGUSR1, &before, nullptr);
+    if (!supported) SKIP_TEST("no io_pgetevents here");
+}
+
 TEST_CASE("run_for ends the wait after its time, and no request") {
     silent_eventfd event;
     kaio::loop loop(4);

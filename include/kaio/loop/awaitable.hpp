@@ -24,12 +24,12 @@ class [[nodiscard("kaio: nothing is submitted until it is awaited: co_await loop
     static constexpr bool timed = std::is_same_v<What, timer>;
 
 public:
-    awaitable(Loop& in, const request& what) noexcept : operation(what.block()), loop_(in) {}
+    awaitable(Loop& in, const request& what) noexcept : operation(nullptr, what.block()), loop_(in) {}
     awaitable(Loop& in, const whole_transfer& transfer) noexcept
-        : operation(transfer.what.block()), loop_(in), state_(transfer.what) {}
+        : operation(nullptr, transfer.what.block()), loop_(in), state_(transfer.what) {}
     awaitable(Loop& in, timer t) noexcept : loop_(in), state_(t.delay.ns()) {}
     ~awaitable() {
-        if (busy()) [[unlikely]]
+        if (frame_) [[unlikely]]
             destroyed_while_busy();
     }
 
@@ -38,7 +38,6 @@ public:
     template <class Coroutine> void await_suspend(Coroutine frame) noexcept {
         complete_ = &complete<Coroutine>;
         frame_ = frame.address();
-        set_busy();
         if constexpr (timed)
             loop_.start_timer(*this, state_);
         else
@@ -47,7 +46,7 @@ public:
 
     // An io_result, or for fully() a transfer_result.
     auto await_resume() noexcept {
-        set_idle();
+        frame_ = nullptr;
         if constexpr (whole)
             return state_.result();
         else
@@ -66,7 +65,7 @@ private:
     }
 
     Loop& loop_;
-    void* frame_ = nullptr; // of the coroutine that waits
+    void* frame_ = nullptr; // of the coroutine that waits, while it does
     std::conditional_t<whole, transfer_progress, std::int64_t> state_; // the delay of a timer; then the result
 };
 

@@ -123,12 +123,12 @@ public:
 
     // For `co_await`: submits when it is awaited, and gives the io_result (for fully(), the transfer_result). Never fails
     // and never allocates. The coroutine resumes where a handler would be called.
-    template <submittable What> [[nodiscard]] awaitable<basic_loop, What> submit(const What& what) noexcept {
+    template <submittable What> awaitable<basic_loop, What> submit(const What& what) noexcept {
         return {*this, what};
     }
 
     // `co_await loop.sleep_for(100ms)` is `co_await loop.submit(after(100ms))`.
-    [[nodiscard]] awaitable<basic_loop, timer> sleep_for(timeout delay) noexcept { return {*this, after(delay)}; }
+    awaitable<basic_loop, timer> sleep_for(timeout delay) noexcept { return {*this, after(delay)}; }
 
     // Asks for an operation to end early; it still completes, exactly once. What the kernel was not given yet, and
     // timers, complete with ECANCELED, and polls in flight do so soon. EINVAL: it has completed, or is a disk request in

@@ -36,7 +36,11 @@ protected:
     using completion = void (*)(operation& self, operation_slab& slab, io_result result);
 
     explicit operation(completion complete = nullptr) noexcept : complete_(complete) {}
-    explicit operation(const iocb& block) noexcept : block_(block) {}
+    // For one submission: filled in, and busy for its owner to undo.
+    operation(completion complete, const iocb& what) noexcept : complete_(complete) {
+        fill(what);
+        set_busy();
+    }
     ~operation() = default;
 
     // True from submission until the completion says otherwise.
@@ -78,7 +82,7 @@ private:
 
     iocb block_{};
     completion complete_ = nullptr;
-    operation* next_ = nullptr; // in whatever list it stands: free, waiting, ended
+    operation* next_; // in whatever list it stands: free, waiting, ended
 };
 
 // First in, first out, through operation::next_.

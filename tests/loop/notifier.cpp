@@ -1,0 +1,151 @@
+#include "support/catch.hpp"
+#include "support/temporary_file.hpp"
+
+#include <chrono>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+
+#include <kaio/kaio.hpp>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// A foreign loop of the simplest kind.
+struct epoll {
+    int const fd = ::epoll_create1(EPOLL_CLOEXEC);
+    explicit epoll(int watched, std::uint32_t events) {
+        epoll_event event{};
+        event.events = events;
+        ::epoll_ctl(fd, EPOLL_CTL_ADD, watched, &event);
+    }
+    ~epoll() { ::close(fd); }
+
+    bool wait(std::chrono::milliseconds limit) const {
+        epoll_event event{};
+        return ::epoll_wait(fd, &event, 1, static_cast<int>(limit.count())) == 1;
+    }
+};
+
+constexpr auto long_enough = 10'000ms; // for what must come
+constexpr auto moment = 20ms;          // for what must not
+
+} // namespace
+
+TEST_CASE("a foreign loop hears of completions, timers and posts, and of nothing else") {
+    auto const trigger = GENERATE(EPOLLIN + 0u, EPOLLIN | EPOLLET);
+    test::temporary_file file(4096);
+    std::vector<char> buffer(64);
+    kaio::loop loop(4);
+    kaio::notifier notifier(loop);
+    epoll const foreign(notifier.fd(), trigger);
+    CHECK_FALSE(foreign.wait(moment));
+
+    int reads = 0, timers = 0, posts = 0;
+    loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result r) { reads += r.bytes() == 64; });
+    CHECK_FALSE(foreign.wait(moment)); // not given to the kernel yet
+    notifier.update();
+    REQUIRE(foreign.wait(long_enough));
+    CHECK(notifier.poll() == 1);
+    CHECK(reads == 1);
+    CHECK_FALSE(foreign.wait(moment));
+
+    loop.submit(kaio::after(5ms), [&](kaio::io_result) { ++timers; });
+    notifier.update();
+    while (timers == 0 && foreign.wait(long_enough)) notifier.poll();
+    CHECK(timers == 1);
+    CHECK_FALSE(foreign.wait(moment));
+
+    std::thread other([&] { loop.post([&] { ++posts; }); });
+    while (posts == 0 && foreign.wait(long_enough)) notifier.poll();
+    other.join();
+    CHECK(posts == 1);
+    while (foreign.wait(moment)) CHECK(notifier.poll() == 0); // the wake's own event
+}
+
+TEST_CASE("a foreign loop drives many requests, beyond the capacity, from handlers and coroutines") {
+    test::temporary_file file(4096);
+    kaio::loop loop(4);
+    kaio::notifier notifier(loop);
+    epoll const foreign(notifier.fd(), EPOLLIN | EPOLLET);
+    bool done = false;
+    std::size_t bytes = 0;
+    auto const work = [](kaio::loop& l, const test::temporary_file& f, std::size_t& sum, bool& ended) -> kaio::task<> {
+        std::vector<int> const elements(500);
+        co_await kaio::for_each_concurrent(elements, 50, [&](int) -> kaio::task<> {
+            std::vector<char> buffer(64);
+            sum += (co_await l.submit(kaio::read(f, buffer, 0))).bytes();
+            co_await l.sleep_for(100us);
+        });
+        ended = true;
+    };
+    kaio::spawn(loop, work(loop, file, bytes, done));
+    notifier.update();
+    while (!done && foreign.wait(long_enough)) notifier.poll();
+    CHECK(done);
+    CHECK(bytes == 500 * 64);
+}
+
+TEST_CASE("posts from other threads to a foreign loop, thousands of them, are all heard") {
+    kaio::loop loop(4);
+    kaio::notifier notifier(loop);
+    epoll const foreign(notifier.fd(), EPOLLIN | EPOLLET);
+    constexpr int threads = 3, posts = 3000;
+    int called = 0;
+    std::vector<std::thread> others;
+    for (int t = 0; t < threads; ++t)
+        others.emplace_back([&] {
+            for (int i = 0; i < posts; ++i) loop.post([&] { ++called; });
+        });
+    while (called < threads * posts && foreign.wait(long_enough)) notifier.poll();
+    for (auto& other : others) other.join();
+    CHECK(called == threads * posts);
+}
+
+TEST_CASE("a refused request and a handler that throws leave the notifier in order") {
+    std::vector<char> buffer(64);
+    kaio::loop loop(4);
+    kaio::notifier notifier(loop);
+    epoll const foreign(notifier.fd(), EPOLLIN | EPOLLET);
+    int called = 0;
+    loop.submit(kaio::read(-1, buffer, 0), [&](kaio::io_result r) {
+        ++called;
+        CHECK(r.error() == std::errc::bad_file_descriptor);
+        loop.submit(kaio::after(1ms), [&](kaio::io_result) { ++called; });
+        throw std::runtime_error("handler");
+    });
+    notifier.update();
+    REQUIRE(foreign.wait(long_enough)); // io_submit refused it, so no event will tell
+    CHECK_THROWS_WITH(notifier.poll(), "handler");
+    while (called < 2 && foreign.wait(long_enough)) notifier.poll();
+    CHECK(called == 2);
+}
+
+TEST_CASE("without descriptors there is no notifier, and the loop works on; after one it runs by itself again") {
+    kaio::loop loop(4);
+    rlimit before{}, none{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    none = before;
+    none.rlim_cur = 0;
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+    std::string text;
+    try {
+        kaio::notifier notifier(loop);
+    } catch (const std::system_error& error) {
+        text = error.what();
+        CHECK(error.code() == std::errc::too_many_files_open);
+    }
+    ::setrlimit(RLIMIT_NOFILE, &before);
+    CHECK_THAT(text, test::ContainsSubstring("kaio: notifier"));
+    int called = 0;
+    { kaio::notifier notifier(loop); }
+    loop.post([&] { ++called; });
+    loop.submit(kaio::after(1ms), [&](kaio::io_result) { ++called; });
+    CHECK(loop.run() == 2);
+    CHECK(called == 2);
+}

@@ -1,6 +1,8 @@
 // The callback form of kaio, which three engines share: they differ in the loop's options only.
 #pragma once
 
+#include <span>
+
 #include <kaio/kaio.hpp>
 
 #include "engine.hpp"

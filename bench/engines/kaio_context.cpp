@@ -1,3 +1,5 @@
+#include <span>
+
 #include <kaio/io/context.hpp>
 #include <kaio/io/request.hpp>
 

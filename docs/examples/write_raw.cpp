@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <span>
 
 #include <kaio/io/aligned_buffer.hpp>
 #include <kaio/io/context.hpp>

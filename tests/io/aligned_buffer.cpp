@@ -1,6 +1,7 @@
 #include "support/catch.hpp"
 
 #include <cstdint>
+#include <span>
 #include <utility>
 
 #include <kaio/io/aligned_buffer.hpp>
@@ -15,7 +16,7 @@ TEST_CASE("a buffer has the size that was asked, at the alignment, with storage 
             CHECK(buffer.capacity() >= size);
             CHECK(buffer.capacity() % alignment == 0);
             CHECK(buffer.capacity() - size < (alignment < sizeof(void*) ? sizeof(void*) : alignment));
-            buffer.storage().front() = buffer.storage().back() = std::byte{1}; // all of it is there
+            buffer.storage()[0] = buffer.storage()[buffer.capacity() - 1] = std::byte{1}; // all of it is there
             CHECK(buffer.end() - buffer.begin() == static_cast<std::ptrdiff_t>(size));
         }
 }

@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <set>
+#include <span>
 #include <vector>
 
 #include <kaio/io/buffer_pool.hpp>

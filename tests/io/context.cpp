@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -123,13 +124,14 @@ TEST_CASE("the three meanings of EAGAIN") {
         CHECK(*context.wait(events, 1) == 1);
     }
     SECTION("the system's quota: the text names the call, what was asked, the limit, what is in use and the remedy") {
-        auto const more = static_cast<unsigned>(std::stoul(kaio::detail::fs_setting("/proc/sys/fs/aio-max-nr"))) + 1;
+        std::string const quota = kaio::detail::fs_setting("/proc/sys/fs/aio-max-nr").text;
+        auto const more = static_cast<unsigned>(std::stoul(quota)) + 1;
         if (more > 4'000'000) SKIP_TEST("fs.aio-max-nr is more than one io_setup can ask for");
         CHECK(kaio::context::try_make(more).error() == std::errc::resource_unavailable_try_again);
         CHECK_THROWS_WITH(
             kaio::context(more),
             test::ContainsSubstring("io_setup(" + std::to_string(more) + ")") &&
-                test::ContainsSubstring("fs.aio-max-nr = " + kaio::detail::fs_setting("/proc/sys/fs/aio-max-nr")) &&
+                test::ContainsSubstring("fs.aio-max-nr = " + quota) &&
                 test::ContainsSubstring("fs.aio-nr (in use) = ") && test::ContainsSubstring("sysctl -w fs.aio-max-nr"));
     }
     SECTION("a completed request would have blocked") {

@@ -1,6 +1,7 @@
 #include "support/catch.hpp"
 
 #include <array>
+#include <span>
 #include <string>
 #include <vector>
 

@@ -1,5 +1,6 @@
 // Submits a buffer that was freed: AddressSanitizer must say so, although only the kernel would touch it.
 #include <cstdlib>
+#include <span>
 
 #include <kaio/kaio.hpp>
 

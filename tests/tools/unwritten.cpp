@@ -1,5 +1,6 @@
 // Writes bytes that nobody has written to: MemorySanitizer must say so.
 #include <cstdlib>
+#include <span>
 
 #include <kaio/kaio.hpp>
 

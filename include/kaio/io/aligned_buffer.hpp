@@ -5,9 +5,9 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
-#include <span>
 
 #include <kaio/io/result.hpp>
+#include <kaio/io/view.hpp>
 
 namespace kaio {
 
@@ -63,14 +63,12 @@ public:
     // Bytes of the storage: size() rounded up to the alignment. All of them may be used: direct I/O needs whole
     // blocks, and storage() is a view of them.
     std::size_t capacity() const noexcept { return capacity_; }
-    std::span<std::byte> storage() noexcept { return {data_, capacity_}; }
+    view<std::byte> storage() noexcept { return {data_, capacity_}; }
 
     std::byte* begin() noexcept { return data_; }
     std::byte* end() noexcept { return data_ + size_; }
     const std::byte* begin() const noexcept { return data_; }
     const std::byte* end() const noexcept { return data_ + size_; }
-    operator std::span<std::byte>() noexcept { return {data_, size_}; }
-    operator std::span<const std::byte>() const noexcept { return {data_, size_}; }
 
 private:
     std::byte* data_ = nullptr;

@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
-#include <span>
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -68,7 +67,6 @@ public:
     std::size_t size() const noexcept { return pool_ ? pool_->size : 0; }
     std::byte* begin() const noexcept { return data(); }
     std::byte* end() const noexcept { return data() + size(); }
-    operator std::span<std::byte>() const noexcept { return {data(), size()}; }
 
 private:
     friend class buffer_pool;

@@ -5,11 +5,11 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
 #include <kaio/io/result.hpp>
 #include <kaio/io/setup_error.hpp>
 #include <kaio/io/timeout.hpp>
+#include <kaio/io/view.hpp>
 #include <kaio/sys/abi.hpp>
 #include <kaio/sys/kernel.hpp>
 #include <kaio/sys/ring.hpp>
@@ -104,7 +104,7 @@ public:
     // complete. May block in the kernel where a file system or a full device queue does. A request may complete before
     // this returns. Errors, each for one request: EAGAIN (no room, see submission::ring_full), EBADF, EINVAL,
     // EOPNOTSUPP (a flag), EFAULT; EINVAL for the whole batch in a forked child or of a moved-from context.
-    submission submit(std::span<iocb* const> batch) noexcept {
+    submission submit(view<iocb* const> batch) noexcept {
         if (!usable()) [[unlikely]]
             return {0, batch.empty() ? 0 : EINVAL};
         auto const count = static_cast<unsigned>(batch.size());
@@ -121,7 +121,7 @@ public:
     // Takes events that are there, at most as many as fit, and says how many; never waits. From the ring, with no
     // system call; without a trusted ring by one io_getevents, and then only if something is in flight. An error of
     // that call reads as 0 events here; wait() reports it.
-    unsigned reap(std::span<io_event> events) noexcept {
+    unsigned reap(view<io_event> events) noexcept {
         if (!usable()) [[unlikely]]
             return 0;
         if (ring_.trusted()) [[likely]] {
@@ -141,13 +141,13 @@ public:
     // taken; EINVAL, if `min` events do not fit or the context is not usable; ENOSYS, if there is a mask and the kernel
     // or a seccomp filter has no io_pgetevents (use a signalfd and a poll request then).
     // A limit ends the wait and no request: what is in flight stays so, and keeps its buffer.
-    result<unsigned> wait(std::span<io_event> events, unsigned min = 1, timeout limit = {},
+    result<unsigned> wait(view<io_event> events, unsigned min = 1, timeout limit = {},
                           const sigset_t* mask = nullptr) noexcept {
         if (!usable() || min > events.size()) return result<unsigned>::failure(EINVAL);
         if (unsigned const due = in_flight(); min > due) min = due;
         unsigned taken = ring_.trusted() ? take(events) : 0;
         if (ring_.trusted() ? taken >= min : in_flight() == 0) return taken;
-        long const more = get_events(events.subspan(taken), min - taken, limit, mask);
+        long const more = get_events({events.data() + taken, events.size() - taken}, min - taken, limit, mask);
         if (more < 0 && taken == 0) return result<unsigned>::failure(static_cast<int>(-more));
         return taken + (more < 0 ? 0 : static_cast<unsigned>(more));
     }
@@ -220,7 +220,7 @@ private:
     }
 
     // The first io_submit took only a part of the batch, or gave an error: goes on until the rest has its error too.
-    [[gnu::cold, gnu::noinline]] submission submit_rest(std::span<iocb* const> batch, long taken) noexcept {
+    [[gnu::cold, gnu::noinline]] submission submit_rest(view<iocb* const> batch, long taken) noexcept {
         auto const count = static_cast<unsigned>(batch.size());
         unsigned accepted = 0;
         while (taken > 0) {
@@ -234,12 +234,12 @@ private:
     }
 
     // REQUIRES: ring_.trusted()
-    unsigned take(std::span<io_event> events) noexcept {
+    unsigned take(view<io_event> events) noexcept {
         unsigned const count = ring_.take(events.data(), static_cast<unsigned>(events.size()), in_flight());
         return taken(events.data(), count);
     }
 
-    long get_events(std::span<io_event> events, unsigned min, timeout limit, const sigset_t* mask) noexcept {
+    long get_events(view<io_event> events, unsigned min, timeout limit, const sigset_t* mask) noexcept {
         kernel_timespec const time{limit.ns() / 1'000'000'000, limit.ns() % 1'000'000'000};
         const kernel_timespec* const until = limit.is_unlimited() ? nullptr : &time;
         auto const max = static_cast<long>(events.size());

@@ -6,12 +6,12 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <type_traits>
 #include <utility>
 
 #include <sys/uio.h>
 
+#include <kaio/io/view.hpp>
 #include <kaio/sys/abi.hpp>
 
 namespace kaio {
@@ -161,12 +161,12 @@ template <class Buffer> request write(const descriptor& file, Buffer&& buffer, s
 
 // Reads into the buffers of `vector` in turn (at most 1024, else EINVAL at submission); otherwise as read. The array
 // itself must stay until the request has completed, because a loop may hand it to the kernel late.
-inline request readv(const descriptor& file, std::span<const iovec> vector, std::int64_t offset) noexcept {
+inline request readv(const descriptor& file, view<const iovec> vector, std::int64_t offset) noexcept {
     return request(detail::make_iocb(opcode::preadv, file, detail::address(vector.data()), vector.size(), offset));
 }
 
 // Writes the buffers of `vector` in turn; otherwise as write and readv.
-inline request writev(const descriptor& file, std::span<const iovec> vector, std::int64_t offset) noexcept {
+inline request writev(const descriptor& file, view<const iovec> vector, std::int64_t offset) noexcept {
     return request(
         detail::make_iocb(opcode::pwritev, file, detail::address(vector.data()), vector.size(), offset));
 }

@@ -1,0 +1,20 @@
+// What is measured: each kind of request, on temporary files of its own making.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "timing.hpp"
+
+namespace probe {
+
+// Bytes that the temporary files of make_operations take.
+std::uint64_t room_needed(std::size_t block, unsigned repetitions) noexcept;
+
+// All operations with requests of `block` bytes in files in `directory`, in the order of the table.
+// Throws std::runtime_error with cause and remedy if the files can't be made.
+std::vector<operation> make_operations(const std::string& directory, std::size_t block, unsigned repetitions);
+
+} // namespace probe

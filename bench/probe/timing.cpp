@@ -1,0 +1,78 @@
+#include "timing.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <time.h>
+
+namespace probe {
+namespace {
+
+std::int64_t cpu_time() noexcept {
+    timespec t{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
+}
+
+struct switches {
+    long slept, preempted;
+};
+switches context_switches() noexcept {
+    rusage usage{};
+    ::getrusage(RUSAGE_THREAD, &usage);
+    return {usage.ru_nvcsw, usage.ru_nivcsw};
+}
+
+double microseconds(std::int64_t ns) noexcept { return static_cast<double>(ns) / 1000; }
+
+// Returns what is wrong, or "".
+std::string once(kaio::context& context, kaio::iocb block, std::size_t bytes, sample& out) {
+    kaio::iocb* batch[] = {&block};
+    kaio::io_event event[1];
+    switches const before = context_switches();
+    std::int64_t const worked = cpu_time(), started = kaio::linux_kernel::now();
+    kaio::submission const answer = context.submit(batch);
+    bool const done = context.reap(event) == 1; // of the ring it is a look
+    std::int64_t const returned = kaio::linux_kernel::now(), work = cpu_time() - worked;
+    switches const after = context_switches();
+    if (!answer) return "refused by io_submit: " + answer.error().message();
+    // It sleeps at once: to poll here would keep the processor from the kernel's threads that do the work.
+    while (!done && !context.wait(event)) continue; // a signal
+    std::int64_t const completed = done ? returned : kaio::linux_kernel::now();
+
+    bool const preempted = after.preempted != before.preempted;
+    out.slept = after.slept != before.slept;
+    out.inside = done;
+    out.unclear = done && preempted && !out.slept;
+    std::int64_t const inside = returned - started;
+    out.submit = microseconds(preempted && !out.slept ? std::min(inside, work) : inside);
+    out.complete = microseconds(completed - started);
+    kaio::io_result const result(event[0].res);
+    if (!result) return "failed: " + result.error().message();
+    if (result.bytes() != bytes) return fmt::format("transferred {} of {} bytes", result.bytes(), bytes);
+    return {};
+}
+
+} // namespace
+
+timing measure(kaio::context& context, const operation& what, effort limits) {
+    timing failed;
+    failed.error = what.error;
+    if (!failed.error.empty()) return failed;
+    std::vector<sample> samples;
+    std::int64_t const end = kaio::linux_kernel::now() + static_cast<std::int64_t>(limits.seconds * 1e9);
+    for (unsigned n = 0; n < limits.repetitions; ++n) {
+        if (n > few && kaio::linux_kernel::now() > end) break;
+        if (what.prepare) what.prepare(n);
+        sample s{};
+        failed.error = once(context, what.make(n), what.bytes, s);
+        if (!failed.error.empty()) return failed;
+        if (n > 0) samples.push_back(s); // the first one warms up
+    }
+    return judge(samples, what.bytes);
+}
+
+} // namespace probe

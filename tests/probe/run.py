@@ -1,0 +1,270 @@
+#!/usr/bin/env python3
+"""run.py [KAIO-PROBE]: runs kaio-probe on tmpfs and on ext4 over a loop device, and holds it to what is sure about them;
+then bad arguments, refusals of all kinds (with seccomp filters made here), and that nothing stays behind."""
+
+import contextlib
+import ctypes
+import json
+import os
+import platform
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+import report
+
+program = sys.argv[1] if len(sys.argv) > 1 else ""
+memory = "/dev/shm"
+tools = os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"
+# "Sure" is what holds on every kernel; what is measured in memory can't wait for a device.
+at_once_on_tmpfs = {"read", "vectored read", "overwrite", "vectored overwrite", "buffered read, warm", "buffered write"}
+on_ext4 = {
+    "read": "asynchronous",
+    "vectored read": "asynchronous",
+    "overwrite": "asynchronous",
+    "extending write": "blocks in io_submit",
+    "fdatasync": "asynchronous",
+    "buffered read, cold": "blocks in io_submit",
+    "buffered read, warm": "completes at once",
+}
+operations = at_once_on_tmpfs | set(on_ext4) | {"fallocated write", "write into a hole", "fsync"}
+verdicts = {"asynchronous", "blocks in io_submit", "completes at once"}
+
+
+def probe(*arguments, filters=None):
+    return subprocess.run(
+        [program, *arguments], capture_output=True, text=True, timeout=120, preexec_fn=filters and (lambda: restrict(filters))
+    )
+
+
+def probe_json(folder, **more):
+    done = probe("--json", folder, **more)
+    if done.returncode != 0 or done.stderr:
+        raise RuntimeError(f"exit status {done.returncode}\n{done.stdout}{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def restrict(filters):
+    """Puts this process under a seccomp filter: for each (system call, errno, argument, bits) the call fails with the
+    errno if the argument has one of the bits; with no argument, always."""
+    load, jump_equal, jump_set, give = 0x20, 0x15, 0x45, 0x06
+    code = [(load, 0, 0, 0)]
+    for call, errno, argument, bits in filters:
+        fail = (give, 0, 0, 0x50000 | errno)
+        # A call that is another one jumps over all of this; one that is this one loses its number to the argument.
+        if argument is None:
+            code += [(jump_equal, 0, 1, call), fail]
+        else:
+            code += [(jump_equal, 0, 4, call), (load, 0, 0, 16 + 8 * argument), (jump_set, 0, 1, bits), fail]
+            code += [(give, 0, 0, 0x7FFF0000)]
+    code += [(give, 0, 0, 0x7FFF0000)]
+    packed = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in code))
+
+    class Program(ctypes.Structure):
+        _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_void_p)]
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    whole = Program(len(code), ctypes.addressof(packed))
+    if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.byref(whole), 0, 0):
+        os._exit(99)
+
+
+def refuse(call, errno, argument=None, bits=0):
+    """The filter for one call of x86-64 and AArch64, or a skip."""
+    numbers = {
+        "x86_64": {"io_setup": 206, "openat": 257, "io_uring_setup": 425, "sched_setscheduler": 144},
+        "aarch64": {"io_setup": 0, "openat": 56, "io_uring_setup": 425, "sched_setscheduler": 119},
+    }
+    if platform.machine() not in numbers:
+        raise report.Skip("this test knows the system calls of x86-64 and AArch64 only")
+    return [(numbers[platform.machine()][call], errno, argument, bits)]
+
+
+def shell(*command):
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PATH": tools}, check=True).stdout.strip()
+
+
+@contextlib.contextmanager
+def mounted(*options, device=None):
+    """A folder where `mount OPTIONS` has put something."""
+    if os.geteuid() != 0:
+        raise report.Skip("mounting needs root")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            shell("mount", *options, *([device] if device else ["none"]), folder)
+        except subprocess.CalledProcessError as error:
+            raise report.Skip(f"mount {' '.join(options)}: {error.stderr.strip()}")
+        try:
+            yield folder
+        finally:
+            shell("umount", folder)
+
+
+@contextlib.contextmanager
+def ext4():
+    """A folder with ext4 on a loop device with direct I/O over memory."""
+    if os.geteuid() != 0:
+        raise report.Skip("a loop device needs root")
+    if not shutil.which("mkfs.ext4", path=tools):
+        raise report.Skip("mkfs.ext4 is not installed")
+    with tempfile.NamedTemporaryFile(dir=memory) as file:
+        file.truncate(256 << 20)
+        try:
+            device = shell("losetup", "--find", "--show", "--direct-io=on", file.name)
+        except (subprocess.CalledProcessError, FileNotFoundError) as error:
+            raise report.Skip(f"losetup: {getattr(error, 'stderr', error)}")
+        try:
+            shell("mkfs.ext4", "-q", "-F", device)
+            with mounted("-t", "ext4", device=device) as folder:
+                yield folder
+        finally:
+            shell("losetup", "--detach", device)
+
+
+def wrong_shape(found):
+    keys = ["format", "directory", "kernel", "machine", "file_system", "device", "alignment", "direct", "aio", "io_uring"]
+    keys += ["block", "operations", "flags"]
+    if list(found) != keys or found["format"] != 1 or found["kernel"] != platform.release():
+        return f"keys {list(found)}, format {found['format']}, kernel {found['kernel']}"
+    if {one["name"] for one in found["operations"]} != operations:
+        return f"operations {[one['name'] for one in found['operations']]}"
+    for one in found["operations"]:
+        if "error" in one:
+            return f"{one}"
+        if one["verdict"] not in verdicts or not 0 < one["submit_us"] <= one["complete_us"] or one["repetitions"] < 11:
+            return f"{one}"
+    for flag in found["flags"]:
+        if list(flag) != ["name", "direct_read", "direct_write", "buffered_read", "buffered_write"]:
+            return f"{flag}"
+    if found["aio"]["max_nr"] < 1 or found["aio"]["nr"] < 0:
+        return f"{found['aio']}"
+    return None
+
+
+def other_verdicts(found, expected):
+    said = {one["name"]: one for one in found["operations"]}
+    wrong = [said[name] for name, verdict in expected.items() if said[name]["verdict"] != verdict]
+    return "\n".join(map(str, wrong)) or None
+
+
+def on_tmpfs():
+    found = probe_json(memory)
+    if found["file_system"] != {"type": "tmpfs", "mounted_at": memory, "source": "tmpfs"} and found["device"]:
+        raise report.Skip(f"{memory} is no tmpfs of its own")
+    if not found["direct"]:
+        raise report.Skip("this tmpfs has no O_DIRECT (6.6)")
+    flags = {flag["name"]: flag for flag in found["flags"]}
+    if flags["RWF_DSYNC"]["direct_write"] != "works" or flags["RWF_DSYNC"]["direct_read"] is not None:
+        return f"{flags['RWF_DSYNC']}"
+    return wrong_shape(found) or other_verdicts(found, dict.fromkeys(at_once_on_tmpfs, "completes at once"))
+
+
+def over_loop_device(filters=None):
+    with ext4() as folder:
+        found = probe_json(folder, filters=filters)
+        left = os.listdir(folder)
+    if left != ["lost+found"]:
+        return f"left behind: {left}"
+    if found["file_system"]["type"] != "ext4" or not found["device"]["name"].startswith("loop"):
+        return f"{found['file_system']} {found['device']}"
+    if not found["device"]["scheduler"] or not found["device"]["queue"] or found["device"]["sector"] != 512:
+        return f"{found['device']}"
+    if found["alignment"]["offset"] != 512 and found["alignment"]["found_by"] == "statx":
+        return f"{found['alignment']}"
+    return wrong_shape(found) or other_verdicts(found, on_ext4)
+
+
+def as_table():
+    done = probe(memory)
+    lines = done.stdout.splitlines()
+    for name in sorted(operations):
+        if not any(line.startswith(name + " ") and any(verdict in line for verdict in verdicts) for line in lines):
+            return f"no verdict for {name}:\n{done.stdout}"
+    for name in ("kernel", "file system", "device", "direct I/O", "native AIO", "io_uring", "RWF_NOWAIT"):
+        if not any(line.startswith(name) for line in lines):
+            return f"no line on {name}:\n{done.stdout}"
+    return None if done.returncode == 0 and not done.stderr else f"exit status {done.returncode}, {done.stderr}"
+
+
+def refuses(status, *texts, arguments=(), folder=None, filters=None):
+    with folder or contextlib.nullcontext() as where:
+        done = probe(*arguments, *([where] if where else []), filters=filters)
+    if done.returncode != status or done.stdout or not all(text in done.stderr for text in texts):
+        return f"exit status {done.returncode}, expected {status} and {texts}\n{done.stdout}{done.stderr}"
+    return None
+
+
+def without_io_uring(errno, cause):
+    sysctl = "/proc/sys/kernel/io_uring_disabled"
+    if not os.path.exists(sysctl):
+        raise report.Skip("before 6.6 the kernel does not say whether it has io_uring")
+    with open(sysctl, encoding="ascii") as file:
+        if file.read().strip() != "0":
+            raise report.Skip("kernel.io_uring_disabled is set")
+    found = probe_json(memory, filters=refuse("io_uring_setup", errno))["io_uring"]
+    if found["available"] or found["cause"] != cause or cause not in found["why"]:
+        return f"{found}"
+    return None
+
+
+def without_o_tmpfile():
+    """Not every file system has it, and where it is missing the file's name must go at once."""
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        found = probe_json(folder, filters=refuse("openat", 95, 2, 0o20000000))
+        return wrong_shape(found) or (f"left behind: {os.listdir(folder)}" if os.listdir(folder) else None)
+
+
+def interrupted(by, filters=None):
+    """Sent as soon as the probe has its temporary file, which is then seen to have no name."""
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        running = subprocess.Popen(
+            [program, "--repetitions", "10000", folder],
+            stdout=subprocess.DEVNULL,
+            preexec_fn=filters and (lambda: restrict(filters)),
+        )
+        has_file = False
+        end = time.monotonic() + 30
+        while not has_file and running.poll() is None and time.monotonic() < end:
+            with contextlib.suppress(FileNotFoundError):  # a descriptor that was closed meanwhile
+                for number in os.listdir(f"/proc/{running.pid}/fd"):
+                    has_file |= os.readlink(f"/proc/{running.pid}/fd/{number}").startswith(folder + "/")
+        running.send_signal(by)
+        status = running.wait(timeout=30)
+        if not has_file or status != -by:
+            return f"it ended by itself, with {status}" if status == 0 else f"status {status}, file seen: {has_file}"
+        return f"left behind: {os.listdir(folder)}" if os.listdir(folder) else None
+
+
+def need_program():
+    raise report.Skip("kaio-probe is not built: that takes -Dbench=enabled, CLI11, fmt and nlohmann-json")
+
+
+missing = contextlib.nullcontext("/no/such/folder")
+cases = [
+    ("tmpfs completes at once", on_tmpfs),
+    ("ext4 over a loop device", over_loop_device),
+    ("ext4, where it may not go before other threads", lambda: over_loop_device(refuse("sched_setscheduler", 1))),
+    ("the table has every operation", as_table),
+    ("a folder that does not exist", lambda: refuses(1, "No such file", "give a directory", folder=missing)),
+    ("a file", lambda: refuses(1, "Not a directory", "lies in", arguments=[program])),
+    ("a read-only file system", lambda: refuses(1, "Read-only", "remount", folder=mounted("-t", "tmpfs", "-o", "ro"))),
+    ("a full file system", lambda: refuses(1, "MiB free", "another", folder=mounted("-t", "tmpfs", "-o", "size=1m"))),
+    ("no folder", lambda: refuses(2, "DIR is required")),
+    ("an odd block", lambda: refuses(2, "power of two", arguments=["--block", "3000", memory])),
+    ("a block that is no number", lambda: refuses(2, "--block", arguments=["--block", "many", memory])),
+    ("too few repetitions", lambda: refuses(2, "20 to", arguments=["--repetitions", "1", memory])),
+    ("no native AIO", lambda: refuses(1, "no native AIO", arguments=[memory], filters=refuse("io_setup", 38))),
+    ("native AIO forbidden", lambda: refuses(1, "security policy", arguments=[memory], filters=refuse("io_setup", 1))),
+    ("io_uring forbidden by a seccomp filter", lambda: without_io_uring(1, "seccomp")),
+    ("io_uring hidden by a seccomp filter", lambda: without_io_uring(38, "seccomp")),
+    ("a file system without O_TMPFILE", without_o_tmpfile),
+    ("Ctrl-C", lambda: interrupted(signal.SIGINT)),
+    ("Ctrl-C without O_TMPFILE", lambda: interrupted(signal.SIGINT, refuse("openat", 95, 2, 0o20000000))),
+    ("SIGKILL", lambda: interrupted(signal.SIGKILL)),
+]
+report.run(cases if program else [(name, need_program) for name, _ in cases])

@@ -114,8 +114,8 @@ std::vector<operation> make_operations(const std::string& directory, std::size_t
             [=](unsigned n) { return static_cast<std::int64_t>(n * block); }),
         {"fsync", 0, [=](unsigned) { return kaio::fsync(buffered); }, dirty},
         {"fdatasync", 0, [=](unsigned) { return kaio::fdatasync(buffered); }, dirty},
-        {"buffered read, cold", block, read(buffered), cold},
-        {"buffered read, warm", block, read(buffered), warm},
+        {"cold buffered read", block, read(buffered), cold},
+        {"warm buffered read", block, read(buffered), warm},
         {"buffered write", block, write(buffered), warm},
     };
 }

@@ -22,15 +22,15 @@ program = sys.argv[1] if len(sys.argv) > 1 else ""
 memory = "/dev/shm"
 tools = os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"
 # "Sure" is what holds on every kernel; what is measured in memory can't wait for a device.
-at_once_on_tmpfs = {"read", "vectored read", "overwrite", "vectored overwrite", "buffered read, warm", "buffered write"}
+at_once_on_tmpfs = {"read", "vectored read", "overwrite", "vectored overwrite", "warm buffered read", "buffered write"}
 on_ext4 = {
     "read": "asynchronous",
     "vectored read": "asynchronous",
     "overwrite": "asynchronous",
     "extending write": "blocks in io_submit",
     "fdatasync": "asynchronous",
-    "buffered read, cold": "blocks in io_submit",
-    "buffered read, warm": "completes at once",
+    "cold buffered read": "blocks in io_submit",
+    "warm buffered read": "completes at once",
 }
 operations = at_once_on_tmpfs | set(on_ext4) | {"fallocated write", "write into a hole", "fsync"}
 verdicts = {"asynchronous", "blocks in io_submit", "completes at once"}

@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <system_error>
 

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <random>
 #include <string>
+#include <span>
 #include <vector>
 
 #include <sys/resource.h>

@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <span>
 
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 #include <kaio/io/aligned_buffer.hpp>
 #include <kaio/io/file.hpp>
 #include <kaio/io/request.hpp>
+#include <kaio/io/view.hpp>
 #include <kaio/loop/transfer.hpp>
 
 namespace kaio {
@@ -89,7 +89,7 @@ task<void> read_piece(Loop& in, const file& from, pieces::piece what, std::byte*
 
     transfer_result got(0, 0);
     if (skipped == 0 && blocks == what.bytes && aligned(out, memory)) {
-        got = co_await in.submit(fully(read(from, std::span(out, what.bytes), first)));
+        got = co_await in.submit(fully(read(from, view<std::byte>(out, what.bytes), first)));
     } else {
         auto bounce = aligned_buffer::try_make(blocks, memory);
         if (!bounce) co_return progress.stopped_at(what.offset, ENOMEM);
@@ -112,7 +112,7 @@ task<void> write_piece(Loop& in, const file& to, pieces::piece what, const std::
 
     transfer_result put(0, 0);
     if (blocks == what.bytes && aligned(data, memory)) {
-        put = co_await in.submit(fully(write(to, std::span(data, what.bytes), what.offset)));
+        put = co_await in.submit(fully(write(to, view<const std::byte>(data, what.bytes), what.offset)));
     } else {
         auto bounce = aligned_buffer::try_make(blocks, memory);
         if (!bounce) co_return progress.stopped_at(what.offset, ENOMEM);
@@ -131,7 +131,7 @@ task<void> write_piece(Loop& in, const file& to, pieces::piece what, const std::
 // bytes behind those are indeterminate. Allocates frames, and a buffer for each piece that is not aligned.
 // `from` and `out` must stay until the task has ended.
 template <class Loop>
-task<transfer_result> read_range(Loop& in, const file& from, std::span<std::byte> out, std::int64_t offset) {
+task<transfer_result> read_range(Loop& in, const file& from, view<std::byte> out, std::int64_t offset) {
     detail::contiguous_progress progress;
     co_await for_each_concurrent(detail::pieces(offset, out.size()), detail::pieces::at_once,
                                  [&](detail::pieces::piece piece) {
@@ -147,7 +147,7 @@ task<transfer_result> read_range(Loop& in, const file& from, std::span<std::byte
 // does. Allocates frames, and a buffer for each piece that is not aligned. `to` and `data` must stay until the task has
 // ended; the bytes must not change.
 template <class Loop>
-task<transfer_result> write_file(Loop& in, const file& to, std::span<const std::byte> data) {
+task<transfer_result> write_file(Loop& in, const file& to, view<const std::byte> data) {
     detail::contiguous_progress progress;
     co_await for_each_concurrent(
         detail::pieces(0, data.size()), detail::pieces::at_once, [&](detail::pieces::piece piece) {

@@ -4,7 +4,7 @@
 
 #include <coroutine>
 #include <cstddef>
-#include <iterator>
+#include <string_view> // std::begin, std::end; <system_error> includes it anyway
 #include <type_traits>
 #include <utility>
 

@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -329,9 +328,9 @@ private:
         end_event_ = events_ + count;
         if (count == 0) return;
         if (mailbox_.wake_due()) [[unlikely]]
-            end_event_ = mailbox_.drop_wake({events_, end_event_});
-        queue_.completed({events_, end_event_});
-        handed_out_ += static_cast<std::size_t>(end_event_ - events_);
+            end_event_ = mailbox_.drop_wake({events_, unhandled()});
+        queue_.completed({events_, unhandled()});
+        handed_out_ += unhandled();
     }
     void expire_timers() noexcept {
         if (timers_.empty()) return;

@@ -7,13 +7,13 @@
 #include <cerrno>
 #include <cstdint>
 #include <new>
-#include <span>
 #include <type_traits>
 #include <utility>
 
 #include <kaio/io/context.hpp>
 #include <kaio/io/result.hpp>
 #include <kaio/io/timeout.hpp>
+#include <kaio/io/view.hpp>
 #include <kaio/loop/post_queue.hpp>
 
 namespace kaio {
@@ -82,7 +82,7 @@ public:
     }
 
     // Takes the event that woke the loop out of these, because it is no request's, and returns their new end.
-    io_event* drop_wake(std::span<io_event> events) noexcept {
+    io_event* drop_wake(view<io_event> events) noexcept {
         io_event* const end = events.data() + events.size();
         for (io_event& event : events)
             if (event.data == mark()) {

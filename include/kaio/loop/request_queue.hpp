@@ -7,10 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
-#include <span>
 #include <utility>
 
 #include <kaio/io/context.hpp>
+#include <kaio/io/view.hpp>
 #include <kaio/loop/operation.hpp>
 #include <kaio/loop/poll_list.hpp>
 
@@ -64,7 +64,7 @@ public:
     bool kernel_full() const noexcept { return kernel_full_; }
 
     // These have completed: their room goes to those that wait.
-    void completed(std::span<io_event> events) noexcept {
+    void completed(view<io_event> events) noexcept {
         kernel_full_ = false;
         if (attention_ == 0) [[likely]]
             batch_limit_ += events.size();
@@ -192,7 +192,7 @@ private:
         return accepted;
     }
 
-    void link_polls(std::span<iocb* const> accepted) noexcept {
+    void link_polls(view<iocb* const> accepted) noexcept {
         for (iocb* const block : accepted)
             if (operation& op = of(block); poll_list::is_poll(op)) {
                 polls_.link(op);
@@ -201,7 +201,7 @@ private:
     }
 
     [[gnu::cold, gnu::noinline]] void set_notification() noexcept {
-        for (iocb* const block : std::span(batch_, batched())) {
+        for (iocb* const block : view<iocb* const>(batch_, batched())) {
             block->aio_flags |= iocb_flag_resfd;
             block->aio_resfd = static_cast<std::uint32_t>(notify_fd_);
         }

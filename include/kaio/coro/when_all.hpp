@@ -3,7 +3,6 @@
 
 #include <coroutine>
 #include <cstddef>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -14,6 +13,28 @@ namespace kaio {
 // What a task<void> gives, where something must stand.
 struct nothing {
     friend bool operator==(nothing, nothing) = default;
+};
+
+namespace detail {
+template <std::size_t, class T> struct one_given {
+    T value;
+};
+template <class Indices, class... T> struct many_given;
+template <std::size_t... I, class... T>
+struct many_given<std::index_sequence<I...>, T...> : one_given<I, T>... {};
+} // namespace detail
+
+// What several tasks gave, for `auto [a, b] = …`, or with get<0>() and so on. A std::tuple would cost a twentieth of all
+// that kaio costs to compile.
+template <class... T> struct all_given : detail::many_given<std::index_sequence_for<T...>, T...> {
+    template <std::size_t I> decltype(auto) get() & noexcept { return lvalue<I>(*this); }
+    template <std::size_t I> decltype(auto) get() && noexcept { return rvalue<I>(*this); }
+
+private:
+    template <std::size_t I, class U> static U& lvalue(detail::one_given<I, U>& one) noexcept { return one.value; }
+    template <std::size_t I, class U> static U&& rvalue(detail::one_given<I, U>& one) noexcept {
+        return static_cast<U&&>(one.value);
+    }
 };
 
 namespace detail {
@@ -45,11 +66,11 @@ template <class T> given<T> take(task<T>& ended) {
 
 } // namespace detail
 
-// `auto [a, b] = co_await when_all(f(), g())`: a tuple of what they give, a `nothing` for each task<void>. When all have
+// `auto [a, b] = co_await when_all(f(), g())`: what they give, a `nothing` for each task<void>. When all have
 // ended, the exception of the first that threw (in the order of the arguments) is thrown. One frame beyond the tasks'.
-template <class... T> task<std::tuple<detail::given<T>...>> when_all(task<T>... tasks) {
+template <class... T> task<all_given<detail::given<T>...>> when_all(task<T>... tasks) {
     co_await detail::start_all(sizeof...(T), [&](detail::task_waiter& waiter) { (tasks.start(waiter), ...); });
-    co_return std::tuple<detail::given<T>...>{detail::take(tasks)...};
+    co_return all_given<detail::given<T>...>{{{detail::take(tasks)}...}};
 }
 
 // The same for a container of tasks, such as std::vector<task<T>>: gives a container of the same kind of T, in the same
@@ -71,3 +92,11 @@ when_all(Container<task<T>, Rest...> tasks) {
 }
 
 } // namespace kaio
+
+template <class... T>
+struct std::tuple_size<kaio::all_given<T...>> : std::integral_constant<std::size_t, sizeof...(T)> {};
+template <std::size_t I, class T, class... Rest>
+struct std::tuple_element<I, kaio::all_given<T, Rest...>> : std::tuple_element<I - 1, kaio::all_given<Rest...>> {};
+template <class T, class... Rest> struct std::tuple_element<0, kaio::all_given<T, Rest...>> {
+    using type = T;
+};

@@ -1,0 +1,285 @@
+// disk: the files and events of a simulated world by descriptor, what io_submit refuses, and what a request does when its
+// time has come, faults included. What is wrong with a request is found when and where Linux finds it (fs/aio.c).
+#pragma once
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <poll.h>
+#include <sys/uio.h>
+
+#include <kaio/sim/options.hpp>
+#include <kaio/sim/random_source.hpp>
+#include <kaio/sim/stored_file.hpp>
+#include <kaio/sys/abi.hpp>
+
+namespace kaio::sim::detail {
+
+// What a descriptor names.
+struct node {
+    struct range {
+        std::uint64_t offset, size;
+    };
+
+    int fd;
+    bool is_event; // else a file
+    bool ready;    // an event's state
+    std::string name;
+    file_options options;
+    stored_file content;
+    std::vector<range> broken; // reads and writes here give EIO
+};
+
+// A request that io_submit has taken.
+struct in_flight {
+    class context* owner = nullptr; // null: the slot is free
+    node* target = nullptr;
+    node* notify = nullptr; // the event that hears of the completion, or null
+    opcode op{};
+    bool waiting = false; // a poll that is not due: its event is not ready
+    bool cancelled = false;
+    std::int32_t flags = 0;
+    std::int64_t offset = 0;
+    std::uint64_t position = 0; // of a sync: how many writes it covers
+    std::uint64_t data = 0, obj = 0;
+    short poll_events = 0;
+    std::vector<iovec> memory; // kept when the slot is freed: the steady state allocates nothing
+
+    bool has(rw_flags flag) const noexcept { return (flags & static_cast<std::int32_t>(flag)) != 0; }
+    bool is_write() const noexcept { return op == opcode::pwrite || op == opcode::pwritev; }
+    bool is_sync() const noexcept { return op == opcode::fsync || op == opcode::fdsync; }
+};
+
+class disk {
+public:
+    disk(random_source& chance, const options& how) noexcept : random_(chance), options_(how) {}
+
+    node& open(std::string name, file_options with) {
+        for (auto& n : nodes_)
+            if (!n->is_event && n->name == name) return *n;
+        return add(false, std::move(name), with);
+    }
+    node& make_event() { return add(true, {}, {}); }
+
+    // Null: not open.
+    node* find(std::uint32_t fd) const noexcept {
+        return fd - first_fd < nodes_.size() ? nodes_[fd - first_fd].get() : nullptr;
+    }
+
+    // Fills in `r` from the iocb, or says why io_submit refuses it (a negative errno).
+    int take(const iocb& block, in_flight& r) const {
+        if (block.aio_reserved2 != 0) return -EINVAL;
+        r.target = find(block.aio_fildes);
+        if (!r.target) return -EBADF;
+        r.notify = nullptr;
+        if (block.aio_flags & iocb_flag_resfd) {
+            r.notify = find(block.aio_resfd);
+            if (!r.notify) return -EBADF;
+            if (!r.notify->is_event) return -EINVAL;
+        }
+        r.op = static_cast<opcode>(block.aio_lio_opcode);
+        r.flags = block.aio_rw_flags;
+        r.offset = block.aio_offset;
+        r.waiting = r.cancelled = false;
+        r.memory.clear();
+        switch (r.op) {
+        case opcode::pread:
+        case opcode::pwrite:
+            if (block.aio_nbytes > INT64_MAX) return -EINVAL;
+            r.memory.push_back({pointer(block.aio_buf), static_cast<std::size_t>(block.aio_nbytes)});
+            return check_transfer(r);
+        case opcode::preadv:
+        case opcode::pwritev: {
+            if (block.aio_nbytes > most_vectors) return -EINVAL;
+            auto const* vectors = static_cast<const iovec*>(pointer(block.aio_buf));
+            if (!vectors && block.aio_nbytes != 0) return -EFAULT;
+            if (vectors) r.memory.assign(vectors, vectors + block.aio_nbytes);
+            for (const iovec& piece : r.memory)
+                if (piece.iov_len > static_cast<std::size_t>(-1) / 2) return -EINVAL;
+            return check_transfer(r);
+        }
+        case opcode::fsync:
+        case opcode::fdsync:
+            if (block.aio_buf != 0 || block.aio_nbytes != 0 || r.offset != 0 || r.flags != 0) return -EINVAL;
+            if (r.target->is_event) return -EINVAL;
+            r.position = r.target->content.position();
+            return 0;
+        case opcode::poll:
+            if (block.aio_buf > UINT16_MAX || block.aio_nbytes != 0 || r.offset != 0 || r.flags != 0) return -EINVAL;
+            r.poll_events = static_cast<short>(static_cast<std::uint16_t>(block.aio_buf));
+            return 0;
+        }
+        return -EINVAL;
+    }
+
+    // Of a poll: the events that hold now. A file is always ready, as on Linux.
+    static int ready(const in_flight& r) noexcept {
+        int const holds = r.target->is_event && !r.target->ready ? POLLOUT | POLLWRNORM
+                                                                 : POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+        return holds & r.poll_events;
+    }
+
+    // Does what the request asks for, and returns its res.
+    std::int64_t perform(in_flight& r) {
+        if (r.op == opcode::poll) return r.cancelled ? 0 : ready(r);
+        stored_file& content = r.target->content;
+        if (r.is_sync()) {
+            if (random_.chance(options_.io_errors)) return content.fail_sync(r.position, random_), -EIO;
+            return content.sync(r.position), 0;
+        }
+        return transfer(r);
+    }
+
+    // Power loss with these requests in flight, which came in no order: of a write any sectors may have been done.
+    void crash(std::vector<in_flight*> cut_off) {
+        for (std::size_t i = cut_off.size(); i > 1; --i) std::swap(cut_off[i - 1], cut_off[random_.below(i)]);
+        for (in_flight* r : cut_off)
+            if (r->is_write() && transferable(*r)) write(*r, start(*r), bytes(*r), false);
+        for (auto& n : nodes_) n->content.crash(random_);
+    }
+
+    std::uint64_t used() const noexcept {
+        std::uint64_t bytes = 0;
+        for (auto& n : nodes_) bytes += n->content.size();
+        return bytes;
+    }
+
+private:
+    static constexpr std::uint32_t first_fd = 1'000'000; // no real descriptor is so large unless someone raised the limit
+    static constexpr std::uint64_t most_vectors = 1024;
+    static constexpr std::uint64_t most_bytes = 0x7ffff000; // that one request transfers
+
+    node& add(bool is_event, std::string name, file_options with) {
+        int const fd = static_cast<int>(first_fd + nodes_.size());
+        nodes_.push_back(std::make_unique<node>(node{fd, is_event, false, std::move(name), with, {}, {}}));
+        return *nodes_.back();
+    }
+
+    static void* pointer(std::uint64_t address) noexcept {
+        return reinterpret_cast<void*>(static_cast<std::uintptr_t>(address));
+    }
+
+    static int check_transfer(const in_flight& r) noexcept {
+        constexpr auto known = rw_flags::dsync | rw_flags::sync | rw_flags::nowait | rw_flags::append |
+                               rw_flags::noappend | rw_flags::dontcache;
+        if ((r.flags & ~static_cast<std::int32_t>(known)) != 0) return -EOPNOTSUPP;
+        if (r.target->is_event || r.offset < 0 || bytes(r) > static_cast<std::uint64_t>(INT64_MAX - r.offset))
+            return -EINVAL;
+        return 0;
+    }
+
+    // To be transferred: what is more than the most is left undone.
+    static std::uint64_t bytes(const in_flight& r) noexcept {
+        std::uint64_t sum = 0;
+        for (const iovec& piece : r.memory) sum = std::min(most_bytes, sum + std::min<std::uint64_t>(most_bytes, piece.iov_len));
+        return sum;
+    }
+
+    // Where it begins. REQUIRES: it is a read or a write
+    static std::uint64_t start(const in_flight& r) noexcept {
+        return r.is_write() && r.has(rw_flags::append) ? r.target->content.size() : static_cast<std::uint64_t>(r.offset);
+    }
+
+    static std::uint64_t unit(const in_flight& r) noexcept {
+        return r.target->options.direct ? r.target->options.alignment.offset : 1;
+    }
+
+    // Whether the memory is there and aligned as direct I/O wants it.
+    static bool transferable(const in_flight& r) noexcept {
+        std::uint64_t all = static_cast<std::uint64_t>(r.offset);
+        for (const iovec& piece : r.memory) {
+            if (!piece.iov_base && piece.iov_len != 0) return false;
+            all |= piece.iov_len;
+            if (r.target->options.direct && reinterpret_cast<std::uintptr_t>(piece.iov_base) %
+                                                    r.target->options.alignment.memory != 0)
+                return false;
+        }
+        return all % unit(r) == 0;
+    }
+
+    std::int64_t transfer(in_flight& r) {
+        std::uint64_t const asked = bytes(r), at = start(r);
+        if (asked == 0) return 0;
+        if (!transferable(r)) {
+            for (const iovec& piece : r.memory)
+                if (!piece.iov_base && piece.iov_len != 0) return -EFAULT;
+            return -EINVAL;
+        }
+        std::uint64_t size = asked;
+        if (random_.chance(options_.short_transfers) && size > unit(r))
+            size = random_.between(1, size / unit(r) - (size % unit(r) == 0)) * unit(r);
+        size = before_broken(*r.target, at, size) / unit(r) * unit(r);
+        if (size == 0 || random_.chance(options_.io_errors)) {
+            if (r.is_write() && size != 0) write(r, at, to_sector(at, random_.below(size + 1)), false);
+            return -EIO;
+        }
+        if (!r.is_write()) return static_cast<std::int64_t>(read(r, at, size));
+
+        std::uint64_t const end = r.target->content.size();
+        if (at + size > end) {
+            std::uint64_t const others = used() - end;
+            std::uint64_t const room = options_.disk_size > others ? options_.disk_size - others : 0;
+            if (at + size > room) size = room > at ? (room - at) / unit(r) * unit(r) : 0;
+            if (size == 0) return -ENOSPC;
+        }
+        write(r, at, size, r.has(rw_flags::dsync) || r.has(rw_flags::sync));
+        return static_cast<std::int64_t>(size);
+    }
+
+    // So many of the bytes that the last one ends its sector.
+    static std::uint64_t to_sector(std::uint64_t at, std::uint64_t size) noexcept {
+        std::uint64_t const torn = (at + size) % stored_file::sector;
+        return size > torn ? size - torn : 0;
+    }
+
+    // How many of the bytes lie before the first one that can't be read or written.
+    static std::uint64_t before_broken(const node& n, std::uint64_t at, std::uint64_t size) noexcept {
+        for (auto const& bad : n.broken)
+            if (bad.offset < at + size && at < bad.offset + bad.size) size = bad.offset > at ? bad.offset - at : 0;
+        return size;
+    }
+
+    std::uint64_t read(const in_flight& r, std::uint64_t at, std::uint64_t size) {
+        std::uint64_t done = 0;
+        for_each_piece(r, size, [&](std::byte* data, std::size_t count) {
+            done += r.target->content.read(at + done, data, count);
+        });
+        if (done != 0 && random_.chance(options_.bit_flips)) {
+            std::uint64_t wrong = random_.below(done);
+            for (const iovec& piece : r.memory) {
+                if (wrong < piece.iov_len) {
+                    static_cast<std::byte*>(piece.iov_base)[wrong] ^= std::byte{1} << random_.below(8);
+                    break;
+                }
+                wrong -= piece.iov_len;
+            }
+        }
+        return done;
+    }
+
+    static void write(const in_flight& r, std::uint64_t at, std::uint64_t size, bool synced) {
+        for_each_piece(r, size, [&](std::byte* data, std::size_t count) {
+            r.target->content.write(at, data, count, synced);
+            at += count;
+        });
+    }
+
+    template <class Visit> static void for_each_piece(const in_flight& r, std::uint64_t size, Visit visit) {
+        for (const iovec& piece : r.memory) {
+            auto const count = static_cast<std::size_t>(std::min<std::uint64_t>(size, piece.iov_len));
+            visit(static_cast<std::byte*>(piece.iov_base), count);
+            size -= count;
+        }
+    }
+
+    random_source& random_;
+    const options& options_;
+    std::vector<std::unique_ptr<node>> nodes_;
+};
+
+} // namespace kaio::sim::detail

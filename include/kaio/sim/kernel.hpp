@@ -1,0 +1,57 @@
+// kernel: the simulated kernel as a policy, for testing programs that are templates over their loop or context:
+//     kaio::sim::world world(seed);
+//     kaio::basic_loop<kaio::sim::kernel> loop(32, {}, world);
+// A pointer to its world, which must outlive every loop and context on it and is used by one thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <kaio/sim/world.hpp>
+#include <kaio/sys/abi.hpp>
+#include <kaio/sys/kernel.hpp>
+
+namespace kaio::sim {
+
+class kernel {
+public:
+    kernel(world& world) noexcept : world_(&world) {}
+
+    int io_setup(unsigned events, aio_context_id* id) const noexcept { return world_->io_setup(events, id); }
+    // Waits, in virtual time, for disk requests in flight.
+    int io_destroy(aio_context_id id) const noexcept { return world_->io_destroy(id); }
+    long io_submit(aio_context_id id, long count, iocb** batch) const noexcept {
+        return world_->io_submit(id, count, batch);
+    }
+    // EDEADLK where nothing in the world can ever end the wait.
+    long io_getevents(aio_context_id id, long min, long max, io_event* events,
+                      const kernel_timespec* timeout) const noexcept {
+        return world_->io_getevents(id, min, max, events, timeout);
+    }
+    // There are no signals here but options::interrupts, so the mask does nothing.
+    long io_pgetevents(aio_context_id id, long min, long max, io_event* events, const kernel_timespec* timeout,
+                       const sigset_t*) const noexcept {
+        return world_->io_getevents(id, min, max, events, timeout);
+    }
+    int io_cancel(aio_context_id id, iocb* block, io_event*) const noexcept { return world_->io_cancel(id, block); }
+
+    std::int64_t now() const noexcept {
+        world_->advance(world::look);
+        return world_->now();
+    }
+    void relax() const noexcept { world_->relax(); }
+
+    // A context asks before each look at its ring, so this is where time passes for a program that only looks.
+    unsigned process() const noexcept {
+        world_->advance(world::look);
+        return 1;
+    }
+    unsigned enter_process() const noexcept { return 1; }
+    void keep_from_children(void*, std::size_t) const noexcept {}
+
+private:
+    world* world_;
+};
+static_assert(kaio::kernel<kernel>);
+
+} // namespace kaio::sim

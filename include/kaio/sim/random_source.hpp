@@ -1,0 +1,41 @@
+// random_source: the one source of chance in a simulated world: a short, fast generator (splitmix64) whose numbers depend on
+// the seed alone, on every machine and standard library. One thread at a time.
+#pragma once
+
+#include <cstdint>
+
+namespace kaio::sim {
+
+class random_source {
+public:
+    using result_type = std::uint64_t; // a standard UniformRandomBitGenerator, for std::shuffle and the like
+
+    explicit constexpr random_source(std::uint64_t seed) noexcept : state_(seed) {}
+
+    static constexpr std::uint64_t min() noexcept { return 0; }
+    static constexpr std::uint64_t max() noexcept { return UINT64_MAX; }
+    constexpr std::uint64_t operator()() noexcept {
+        std::uint64_t z = (state_ += 0x9e3779b97f4a7c15);
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+        return z ^ (z >> 31);
+    }
+
+    // 0 to limit - 1; 0 if the limit is 0. The slight bias of a remainder is of no concern here.
+    constexpr std::uint64_t below(std::uint64_t limit) noexcept { return limit == 0 ? 0 : (*this)() % limit; }
+
+    // least to most, both possible. REQUIRES: least <= most
+    constexpr std::uint64_t between(std::uint64_t least, std::uint64_t most) noexcept {
+        return least + below(most - least + 1);
+    }
+
+    // True with this probability, 0 to 1. With 0 no number is drawn: a fault that is switched off costs nothing.
+    constexpr bool chance(double probability) noexcept {
+        return probability > 0 && static_cast<double>((*this)() >> 11) * 0x1p-53 < probability;
+    }
+
+private:
+    std::uint64_t state_;
+};
+
+} // namespace kaio::sim

@@ -1,0 +1,293 @@
+// world: simulated disks in virtual time, all of whose chance comes from one seed. It stands behind sim::kernel, the
+// policy for basic_context and basic_loop. The same seed and program give the same run, event for event. One thread at
+// a time; it must outlive all that was made on it. docs/simulation.md is the guide.
+#pragma once
+
+#include <algorithm>
+#include <cassert>
+#include <cerrno>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <kaio/sim/context.hpp>
+#include <kaio/sim/disk.hpp>
+#include <kaio/sim/file.hpp>
+#include <kaio/sim/options.hpp>
+#include <kaio/sim/random_source.hpp>
+#include <kaio/sys/abi.hpp>
+
+namespace kaio::sim {
+
+class event;
+
+class world {
+public:
+    explicit world(std::uint64_t seed, sim::options how = {}) : seed_(seed), random_(seed), options_(how) {}
+    world(const world&) = delete;
+    world& operator=(const world&) = delete;
+    ~world() { assert(contexts_.empty() && "kaio: a simulated world was destroyed before a loop or context on it"); }
+
+    std::uint64_t seed() const noexcept { return seed_; }
+
+    // For the test's own decisions: so one number tells all of a run.
+    sim::random_source& random() noexcept { return random_; }
+
+    // May be changed at any time, and counts from the next request, or the next step of one, on.
+    sim::options& options() noexcept { return options_; }
+
+    // The file of this name, made empty if there is none. Names survive a crash always, for kaio has no request that
+    // makes or removes them. `with` counts when the file is made.
+    sim::file open(std::string name, file_options with = {}) { return sim::file(disk_.open(std::move(name), with)); }
+
+    // A descriptor that poll requests can wait for, and that request::notify can signal, as an eventfd.
+    sim::event make_event();
+
+    // Nanoseconds since some time before the world began. It passes when the kernel is called, not otherwise.
+    std::int64_t now() const noexcept { return now_; }
+
+    // Power loss, now. Of what was written and neither covered by a sync that has completed nor a dsync write that has,
+    // anything may be lost: each sector of 512 bytes is as it was after some one of the writes to it. Loops and contexts
+    // that are there belong to a machine that is no more: what is in flight completes with EIO, and all that they submit
+    // is refused with EIO. New ones on this world see what was left.
+    void crash() {
+        ++crashes_;
+        std::vector<detail::in_flight*> cut_off;
+        for (auto& r : requests_)
+            if (r.owner) cut_off.push_back(&r);
+        disk_.crash(std::move(cut_off));
+        for (std::uint32_t i = 0; i < requests_.size(); ++i)
+            if (requests_[i].owner) complete(i, -EIO);
+        for (auto& c : contexts_) c->dead = true;
+        due_.clear();
+        crash_at_ = never;
+        find_next();
+    }
+
+    // The same at a time of now(), in the middle of whatever is going on then.
+    void crash_at(std::int64_t time) noexcept {
+        crash_at_ = time;
+        find_next();
+    }
+
+    // How often the power went.
+    unsigned crashes() const noexcept { return crashes_; }
+
+    // Requests that io_submit took, in all.
+    std::uint64_t submitted() const noexcept { return sequence_; }
+
+private:
+    friend class kernel;
+    friend class event;
+    static constexpr std::int64_t never = INT64_MAX;
+
+    // What things cost, in nanoseconds; roughly Linux's.
+    static constexpr std::int64_t look = 50, system_call = 300, one_request = 500, pause = 1000;
+
+    struct due {
+        std::int64_t time;
+        std::uint64_t sequence;
+        std::uint32_t request;
+        // For the heap functions, whose first is the greatest.
+        friend bool operator<(const due& a, const due& b) noexcept {
+            return a.time != b.time ? a.time > b.time : a.sequence > b.sequence;
+        }
+    };
+
+    int io_setup(unsigned events, aio_context_id* id) {
+        advance(system_call);
+        if (events == 0 || events > 0x10000000u / sizeof(io_event) || *id != 0) return -EINVAL;
+        contexts_.push_back(std::make_unique<detail::context>(events));
+        *id = contexts_.back()->id();
+        return 0;
+    }
+
+    int io_destroy(aio_context_id id) {
+        detail::context* const c = find(id);
+        if (!c) return -EINVAL;
+        while (c->running != 0) {
+            for (std::uint32_t i = 0; i < requests_.size(); ++i)
+                if (requests_[i].owner == c && requests_[i].waiting) cancel(i);
+            pass_to(next_);
+        }
+        std::erase_if(contexts_, [&](auto& each) { return each.get() == c; });
+        return 0;
+    }
+
+    long io_submit(aio_context_id id, long count, iocb** batch) {
+        detail::context* const c = find(id);
+        if (!c || count < 0) return -EINVAL;
+        advance(system_call);
+        for (long i = 0; i < count; ++i)
+            if (int const error = submit_one(*c, batch[i])) return i != 0 ? i : error;
+        return count;
+    }
+
+    int submit_one(detail::context& c, iocb* block) {
+        if (c.dead) return -EIO;
+        if (!block) return -EFAULT;
+        if (c.full() || random_.chance(options_.no_room)) return -EAGAIN;
+        if (free_.empty()) {
+            free_.push_back(static_cast<std::uint32_t>(requests_.size()));
+            requests_.emplace_back();
+        }
+        std::uint32_t const i = free_.back();
+        detail::in_flight& r = requests_[i];
+        if (int const error = disk_.take(*block, r)) return error;
+        free_.pop_back();
+        block->aio_key = 0;
+        r.owner = &c;
+        r.data = block->aio_data;
+        r.obj = reinterpret_cast<std::uintptr_t>(block);
+        ++c.running;
+        r.waiting = r.op == opcode::poll && detail::disk::ready(r) == 0;
+        if (!r.waiting) schedule(i, latency(r));
+        advance(one_request);
+        return 0;
+    }
+
+    std::int64_t latency(const detail::in_flight& r) noexcept {
+        if (r.op == opcode::poll || random_.below(16) == 0) return 0;
+        return static_cast<std::int64_t>(random_.between(static_cast<std::uint64_t>(options_.least_latency),
+                                                         static_cast<std::uint64_t>(options_.most_latency)));
+    }
+
+    long io_getevents(aio_context_id id, long min, long max, io_event* events, const kernel_timespec* timeout) {
+        detail::context* const c = find(id);
+        if (!c || min < 0 || min > max) return -EINVAL;
+        advance(system_call);
+        if (c->finished() == 0 && min != 0 && random_.chance(options_.interrupts)) return -EINTR;
+        std::int64_t deadline = never;
+        if (timeout) {
+            if (timeout->tv_sec < 0 || timeout->tv_nsec < 0) return -EINVAL;
+            if (timeout->tv_sec < (never - now_) / 1'000'000'000 - 1)
+                deadline = now_ + timeout->tv_sec * 1'000'000'000 + timeout->tv_nsec;
+        }
+        while (static_cast<long>(c->finished()) < min && now_ < deadline) {
+            if (next_ == never && deadline == never) {
+                if (c->finished() != 0) break;
+                return -EDEADLK; // on Linux this wait would have no end
+            }
+            pass_to(std::min(next_, deadline));
+        }
+        return c->take(events, static_cast<unsigned>(std::min<long>(max, INT32_MAX)));
+    }
+
+    int io_cancel(aio_context_id id, iocb* block) {
+        detail::context* const c = find(id);
+        advance(system_call);
+        for (std::uint32_t i = 0; i < requests_.size(); ++i)
+            if (c && requests_[i].owner == c && requests_[i].waiting &&
+                requests_[i].obj == reinterpret_cast<std::uintptr_t>(block)) {
+                cancel(i);
+                return -EINPROGRESS;
+            }
+        return -EINVAL;
+    }
+
+    void cancel(std::uint32_t request) {
+        requests_[request].cancelled = true;
+        wake(request);
+    }
+
+    void wake(std::uint32_t request) {
+        requests_[request].waiting = false;
+        schedule(request, 0);
+    }
+
+    void signal(detail::node& event) {
+        event.ready = true;
+        for (std::uint32_t i = 0; i < requests_.size(); ++i)
+            if (requests_[i].owner && requests_[i].waiting && requests_[i].target == &event &&
+                detail::disk::ready(requests_[i]) != 0)
+                wake(i);
+    }
+
+    void schedule(std::uint32_t request, std::int64_t after) {
+        due_.push_back({now_ + after, ++sequence_, request});
+        std::push_heap(due_.begin(), due_.end());
+        find_next();
+    }
+
+    void find_next() noexcept { next_ = std::min(crash_at_, due_.empty() ? never : due_.front().time); }
+
+    void advance(std::int64_t by) {
+        now_ += by;
+        if (now_ >= next_) [[unlikely]]
+            deliver();
+    }
+    void pass_to(std::int64_t time) { advance(time > now_ ? time - now_ : 0); }
+
+    // While a loop looks at its empty ring: to the next thing that happens, if that is near.
+    void relax() { pass_to(std::min(next_, now_ + pause)); }
+
+    // Completes what is due, in order.
+    void deliver() {
+        while (next_ <= now_) {
+            if (next_ == crash_at_) {
+                crash();
+                continue;
+            }
+            std::pop_heap(due_.begin(), due_.end());
+            std::uint32_t const i = due_.back().request;
+            due_.pop_back();
+            find_next();
+            detail::in_flight& r = requests_[i];
+            r.waiting = r.op == opcode::poll && !r.cancelled && detail::disk::ready(r) == 0;
+            if (!r.waiting) complete(i, disk_.perform(r));
+        }
+    }
+
+    void complete(std::uint32_t request, std::int64_t res) {
+        detail::in_flight& r = requests_[request];
+        --r.owner->running;
+        r.owner->post({r.data, r.obj, res, 0});
+        r.owner = nullptr;
+        free_.push_back(request);
+        if (r.notify) signal(*r.notify);
+    }
+
+    detail::context* find(aio_context_id id) const noexcept {
+        for (auto& c : contexts_)
+            if (c->id() == id) return c.get();
+        return nullptr;
+    }
+
+    std::uint64_t seed_;
+    random_source random_;
+    sim::options options_;
+    detail::disk disk_{random_, options_};
+    std::int64_t now_ = 1'000'000'000;
+    std::int64_t next_ = never;     // the first time at which something happens by itself
+    std::int64_t crash_at_ = never; // when the power goes
+    unsigned crashes_ = 0;
+    std::uint64_t sequence_ = 0;
+    std::vector<due> due_; // a heap
+    std::vector<detail::in_flight> requests_;
+    std::vector<std::uint32_t> free_; // of requests_
+    std::vector<std::unique_ptr<detail::context>> contexts_;
+};
+
+// What world::make_event gives. Copies name the same event; the world must outlive them.
+class event {
+public:
+    int fd() const noexcept { return node_->fd; }
+    bool ready() const noexcept { return node_->ready; }
+
+    // Makes it readable: polls for POLLIN complete.
+    void set() const { world_->signal(*node_); }
+    void clear() const noexcept { node_->ready = false; }
+
+private:
+    friend class world;
+    event(world& world, detail::node& node) noexcept : world_(&world), node_(&node) {}
+
+    world* world_;
+    detail::node* node_;
+};
+
+inline sim::event world::make_event() { return sim::event(*this, disk_.make_event()); }
+
+} // namespace kaio::sim

@@ -1,0 +1,337 @@
+#include "support/catch.hpp"
+
+#include <array>
+#include <chrono>
+#include <cstring>
+#include <set>
+#include <vector>
+
+#include <poll.h>
+
+#include <kaio/kaio.hpp>
+#include <kaio/sim/kernel.hpp>
+
+using namespace std::chrono_literals;
+using loop_type = kaio::basic_loop<kaio::sim::kernel>;
+using context_type = kaio::basic_context<kaio::sim::kernel>;
+
+namespace {
+
+std::vector<std::byte> bytes(std::size_t size, char value) { return std::vector<std::byte>(size, std::byte(value)); }
+
+template <class Loop> kaio::io_result ask(Loop& loop, const kaio::request& what) {
+    kaio::io_result got(-1);
+    loop.submit(what, [&](kaio::io_result r) { got = r; });
+    loop.run();
+    return got;
+}
+
+// A mixed run; what happened, and when, as numbers.
+std::vector<std::int64_t> history(std::uint64_t seed, kaio::reaping events) {
+    kaio::sim::world world(seed, {.short_transfers = 0.1, .io_errors = 0.1, .no_room = 0.1, .interrupts = 0.1});
+    auto const file = world.open("file");
+    std::vector<std::int64_t> happened;
+    std::vector<std::vector<std::byte>> buffers(20, bytes(4096, 'x'));
+    loop_type loop(8, {.setup = {.events = events}}, world);
+    for (int round = 0; round < 10; ++round) {
+        for (auto& buffer : buffers) {
+            auto const offset = static_cast<std::int64_t>(world.random().below(100'000));
+            auto const number = static_cast<std::int64_t>(&buffer - buffers.data());
+            loop.submit(world.random().below(2) ? kaio::read(file, buffer, offset) : kaio::write(file, buffer, offset),
+                        [&, number](kaio::io_result r) {
+                            happened.insert(happened.end(), {number, r.res(), world.now()});
+                        });
+        }
+        loop.run();
+    }
+    world.crash();
+    happened.push_back(static_cast<std::int64_t>(file.size()));
+    for (std::byte const b : file.content()) happened.push_back(static_cast<std::int64_t>(b));
+    return happened;
+}
+
+} // namespace
+
+TEST_CASE("a loop on a simulated world reads what it wrote, in virtual time") {
+    auto const events = GENERATE(kaio::reaping::ring, kaio::reaping::syscall);
+    kaio::sim::world world(1);
+    auto const file = world.open("file");
+    loop_type loop(4, {.setup = {.events = events}}, world);
+    CHECK(loop.uses_ring() == (events == kaio::reaping::ring));
+    auto written = bytes(10'000, 'w'), got = bytes(10'000, '?');
+    std::int64_t const start = world.now();
+    CHECK(ask(loop, kaio::write(file, written, 5)).bytes() == 10'000);
+    CHECK(ask(loop, kaio::read(file, got, 5)).bytes() == 10'000);
+    CHECK(got == written);
+    CHECK(ask(loop, kaio::read(file, got, 10'000)).bytes() == 5);
+    CHECK(ask(loop, kaio::read(file, got, 10'005)).res() == 0);
+    CHECK(ask(loop, kaio::fsync(file)).res() == 0);
+    CHECK(world.now() - start < 5 * 201'000 + 100'000);
+
+    std::int64_t const before = world.now();
+    auto const clock = std::chrono::steady_clock::now();
+    CHECK(loop.run_for(1h) == 0); // nothing is in flight: it does not wait
+    kaio::sim::event const silent = world.make_event();
+    loop.submit(kaio::poll(silent, POLLIN), [](kaio::io_result) {});
+    CHECK(loop.run_for(1h) == 0);
+    CHECK(world.now() - before >= 3'600'000'000'000);
+    CHECK(std::chrono::steady_clock::now() - clock < 60s);
+    CHECK(world.open("file").fd() == file.fd());
+    CHECK(world.open("other").fd() != file.fd());
+}
+
+TEST_CASE("readv, writev and append") {
+    kaio::sim::world world(2);
+    auto const file = world.open("file");
+    loop_type loop(4, {}, world);
+    auto a = bytes(3, 'a'), b = bytes(5, 'b'), c = bytes(6, '?'), d = bytes(2, '?');
+    std::array<iovec, 2> out{iovec{a.data(), 3}, iovec{b.data(), 5}}, in{iovec{c.data(), 6}, iovec{d.data(), 2}};
+    CHECK(ask(loop, kaio::writev(file, out, 0)).bytes() == 8);
+    CHECK(ask(loop, kaio::readv(file, in, 0)).bytes() == 8);
+    CHECK(std::memcmp(c.data(), "aaabbb", 6) == 0);
+    CHECK(std::memcmp(d.data(), "bb", 2) == 0);
+    CHECK(ask(loop, kaio::write(file, a, 100).flags(kaio::rw_flags::append)).bytes() == 3);
+    CHECK(file.size() == 11);
+}
+
+TEST_CASE("the same seed gives the same run, event for event, and another seed another") {
+    auto const events = GENERATE(kaio::reaping::ring, kaio::reaping::syscall);
+    auto const first = history(7, events);
+    CHECK(first.size() > 600);
+    CHECK(history(7, events) == first);
+    CHECK(history(8, events) != first);
+}
+
+TEST_CASE("requests complete in many orders, and sometimes inside io_submit") {
+    std::set<std::vector<int>> orders;
+    unsigned at_once = 0;
+    for (std::uint64_t seed = 0; seed < 200; ++seed) {
+        kaio::sim::world world(seed);
+        auto const file = world.open("file");
+        auto buffer = bytes(64, 'x');
+        context_type context(3, {.events = kaio::reaping::ring}, world);
+        kaio::iocb blocks[3];
+        for (int i = 0; i < 3; ++i) {
+            blocks[i] = kaio::write(file, buffer, 0);
+            blocks[i].aio_data = static_cast<std::uint64_t>(i);
+        }
+        kaio::iocb* batch[] = {blocks, blocks + 1, blocks + 2};
+        REQUIRE(context.submit(batch));
+        at_once += context.completions();
+        std::vector<int> order;
+        std::array<kaio::io_event, 3> events;
+        while (context.in_flight() != 0)
+            for (unsigned n = *context.wait(events), i = 0; i < n; ++i) order.push_back(static_cast<int>(events[i].data));
+        orders.insert(order);
+    }
+    CHECK(orders.size() == 6);
+    CHECK(at_once > 10);
+    CHECK(at_once < 100);
+}
+
+TEST_CASE("a program that only looks, and never waits, gets its completions too") {
+    kaio::sim::world world(3);
+    auto const file = world.open("file");
+    auto buffer = bytes(64, 'x');
+    loop_type loop(4, {}, world);
+    int done = 0;
+    loop.submit(kaio::write(file, buffer, 0), [&](kaio::io_result) { ++done; });
+    for (int i = 0; i < 100'000 && done == 0; ++i) loop.poll();
+    CHECK(done == 1);
+}
+
+TEST_CASE("the room in a context is what was asked for, and events that were not taken keep theirs") {
+    kaio::sim::world world(4);
+    auto const file = world.open("file");
+    auto buffer = bytes(64, 'x');
+    context_type context(2, {.events = kaio::reaping::ring}, world);
+    kaio::iocb blocks[3];
+    for (auto& block : blocks) block = kaio::write(file, buffer, 0);
+    kaio::iocb* batch[] = {blocks, blocks + 1, blocks + 2};
+    auto const answer = context.submit(batch);
+    CHECK(answer.accepted() == 2);
+    CHECK(answer.ring_full());
+    while (context.completions() < 2) {}
+    CHECK(context.submit({batch + 2, 1}).ring_full());
+    std::array<kaio::io_event, 1> event;
+    CHECK(context.reap(event) == 1);
+    CHECK(context.submit({batch + 2, 1}));
+}
+
+TEST_CASE("a wait that nothing can end is an error, not a hang") {
+    kaio::sim::world world(5);
+    kaio::sim::event const silent = world.make_event();
+    loop_type loop(4, {.poll_limit = kaio::timeout::zero()}, world);
+    loop.submit(kaio::poll(silent, POLLIN), [](kaio::io_result) {});
+    auto const answer = loop.try_run();
+    REQUIRE(!answer);
+    CHECK(answer.error().value() == EDEADLK);
+}
+
+TEST_CASE("polls complete when their event is set, at once where it is, and by io_cancel") {
+    kaio::sim::world world(6);
+    kaio::sim::event const event = world.make_event();
+    auto const file = world.open("file");
+    loop_type loop(4, {}, world);
+    CHECK(ask(loop, kaio::poll(file, POLLIN | POLLPRI)).poll_events() == POLLIN);
+    CHECK(ask(loop, kaio::poll(event, POLLOUT)).poll_events() == POLLOUT);
+    int mask = 0;
+    loop.submit(kaio::poll(event, POLLIN), [&](kaio::io_result r) { mask = r.poll_events(); });
+    CHECK(loop.run_for(1s) == 0);
+    event.set();
+    event.clear();
+    CHECK(loop.run_for(1s) == 0); // it was not ready any more when the kernel looked
+    event.set();
+    CHECK(loop.run() == 1);
+    CHECK(mask == POLLIN);
+
+    event.clear();
+    auto buffer = bytes(64, 'x');
+    CHECK(ask(loop, kaio::write(file, buffer, 0).notify(event.fd())).bytes() == 64);
+    CHECK(event.ready());
+
+    event.clear();
+    std::int64_t res = -1;
+    {
+        loop_type short_lived(4, {}, world);
+        short_lived.submit(kaio::poll(event, POLLIN), [&](kaio::io_result r) { res = r.res(); });
+        short_lived.flush();
+    } // its destructor cancels
+    CHECK(res == 0);
+
+    context_type raw(4, {}, world);
+    kaio::iocb block = kaio::poll(event, POLLIN);
+    kaio::iocb* batch[] = {&block};
+    CHECK(raw.submit(batch));
+    CHECK(raw.cancel(block));
+    CHECK(raw.cancel(block).error().value() == EINVAL);
+    CHECK(raw.submit(batch)); // in flight when the context goes
+}
+
+TEST_CASE("faults come at about their rate, and only when they are asked for") {
+    auto const count = [](kaio::sim::options how) {
+        kaio::sim::world world(9, how);
+        auto const file = world.open("file");
+        file.resize(1 << 20);
+        loop_type loop(16, {}, world);
+        std::vector<std::vector<std::byte>> buffers(2000, bytes(100, 0));
+        struct { unsigned bad = 0, shorter = 0, flipped = 0; } seen;
+        for (auto& buffer : buffers)
+            loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result r) {
+                seen.bad += r.res() == -EIO;
+                seen.shorter += r && r.bytes() < 100 && r.bytes() > 0;
+                seen.flipped += buffer != bytes(100, 0);
+            });
+        CHECK(loop.run() == 2000);
+        return std::array<unsigned, 3>{seen.bad, seen.shorter, seen.flipped};
+    };
+    CHECK(count({}) == std::array<unsigned, 3>{0, 0, 0});
+    CHECK(count({.no_room = 0.1, .interrupts = 0.1}) == std::array<unsigned, 3>{0, 0, 0}); // the loop's own business
+    auto const [bad, shorter, flipped] = count({.short_transfers = 0.1, .io_errors = 0.05, .bit_flips = 0.2});
+    CHECK((bad > 50 && bad < 150));
+    CHECK((shorter > 130 && shorter < 270));
+    CHECK((flipped > 300 && flipped < 500));
+}
+
+TEST_CASE("broken ranges, a full disk, and corruption that stays") {
+    kaio::sim::world world(10);
+    auto const file = world.open("file");
+    auto buffer = bytes(4096, 'x');
+    loop_type loop(16, {}, world);
+    CHECK(ask(loop, kaio::write(file, buffer, 0)).bytes() == 4096);
+
+    file.break_range(1000, 10);
+    CHECK(ask(loop, kaio::read(file, buffer, 0)).bytes() == 1000);
+    CHECK(ask(loop, kaio::read(file, buffer, 1000)).res() == -EIO);
+    CHECK(ask(loop, kaio::write(file, buffer, 1009)).res() == -EIO);
+    CHECK(ask(loop, kaio::read(file, buffer, 1010)).bytes() == 3086);
+    file.mend();
+    CHECK(ask(loop, kaio::read(file, buffer, 0)).bytes() == 4096);
+
+    file.flip_bit(7, 3);
+    CHECK(ask(loop, kaio::read(file, buffer, 0)).bytes() == 4096);
+    CHECK(buffer[7] == (std::byte('x') ^ std::byte(8)));
+
+    auto const other = world.open("other");
+    world.options().disk_size = 5000;
+    CHECK(ask(loop, kaio::write(other, buffer, 0)).bytes() == 904);
+    CHECK(ask(loop, kaio::write(other, buffer, 904)).res() == -ENOSPC);
+    CHECK(ask(loop, kaio::write(file, buffer, 0)).bytes() == 4096); // in place there is room
+}
+
+TEST_CASE("a direct file insists on alignment, and is short by whole units") {
+    kaio::sim::world world(11, {.short_transfers = 1});
+    auto const file = world.open("file", {.direct = true, .alignment = {512, 4096}});
+    kaio::aligned_buffer buffer(65536, 4096);
+    kaio::descriptor const plain = file.fd(); // which knows nothing of alignment, so that no assert comes first
+    loop_type loop(16, {}, world);
+    auto const written = ask(loop, kaio::write(plain, std::span(buffer), 0)).bytes();
+    CHECK((written > 0 && written < 65536 && written % 4096 == 0));
+    CHECK(ask(loop, kaio::write(plain, std::span(buffer).first(4096), 0)).bytes() == 4096); // one unit can't be less
+    CHECK(ask(loop, kaio::write(plain, std::span(buffer).first(512), 0)).res() == -EINVAL);
+    CHECK(ask(loop, kaio::write(plain, std::span(buffer).first(4096), 512)).res() == -EINVAL);
+    CHECK(ask(loop, kaio::write(plain, std::span(buffer).subspan(1, 4096), 0)).res() == -EINVAL);
+    CHECK(file.direct());
+    CHECK(file.alignment() == kaio::file_alignment{512, 4096});
+}
+
+TEST_CASE("after a crash what was in flight has failed, the old loop is of no use, and a new one sees what was synced") {
+    bool partly = false;
+    for (std::uint64_t seed = 0; seed < 200; ++seed) {
+        kaio::sim::world world(seed);
+        auto const file = world.open("file");
+        auto a = bytes(1024, 'a'), b = bytes(1024, 'b');
+        {
+            loop_type loop(16, {}, world);
+            REQUIRE(ask(loop, kaio::write(file, a, 0)).bytes() == 1024);
+            REQUIRE(ask(loop, kaio::fdatasync(file)));
+            REQUIRE(ask(loop, kaio::write(file, a, 1024).flags(kaio::rw_flags::dsync)).bytes() == 1024);
+            int failed = 0, waiting = 0;
+            for (int i = 0; i < 10; ++i)
+                loop.submit(kaio::write(file, b, 0), [&](kaio::io_result r) { failed += r.res() == -EIO; });
+            if (seed % 2 == 0) {
+                loop.flush();
+                world.crash();
+            } else {
+                world.crash_at(world.now() + 5000);
+            }
+            loop.run();
+            CHECK(world.crashes() == 1);
+            CHECK(failed > 0);
+            REQUIRE(ask(loop, kaio::write(file, b, 0)).res() == -EIO);
+            loop.submit(kaio::write(file, b, 1024), [&](kaio::io_result) { ++waiting; });
+        }
+        REQUIRE(file.size() == 2048);
+        loop_type loop(16, {}, world);
+        auto got = bytes(2048, '?');
+        REQUIRE(ask(loop, kaio::read(file, got, 0)).bytes() == 2048);
+        for (std::size_t sector = 0; sector < 4; ++sector)
+            for (std::size_t i = sector * 512; i < sector * 512 + 512; ++i) REQUIRE(got[i] == got[sector * 512]);
+        REQUIRE(got[1024] == std::byte('a'));
+        REQUIRE(got[1536] == std::byte('a'));
+        partly = partly || got[0] != got[512];
+    }
+    CHECK(partly);
+}
+
+TEST_CASE("a context is destroyed with requests in flight, and two loops share a world") {
+    kaio::sim::world world(12);
+    auto const file = world.open("file");
+    auto buffer = bytes(64, 'x');
+    int done = 0;
+    loop_type one(4, {}, world);
+    one.submit(kaio::write(file, buffer, 0), [&](kaio::io_result r) { done += r.bytes() == 64; });
+    one.flush();
+    {
+        context_type context(4, {}, world);
+        kaio::iocb block = kaio::write(file, buffer, 64);
+        kaio::iocb* batch[] = {&block};
+        CHECK(context.submit(batch));
+        loop_type two(4, {}, world);
+        two.submit(kaio::write(file, buffer, 128), [&](kaio::io_result r) { done += r.bytes() == 64; });
+        two.flush();
+    }
+    CHECK(file.size() == 192); // waited for
+    one.run();
+    CHECK(done == 2);
+}

@@ -444,20 +444,23 @@ private:
 
     // Completes everything, for the destructor.
     void finish() {
-        for (;;) {
+        constexpr int patience = 8; // waits that fail
+        for (int failures = 0; failures < patience;) {
             queue_.cancel_all(ended_);
             while (!timers_.empty()) queue_.end(timers_.pop(), -ECANCELED, ended_);
-            queue_.cancel_polls(context_);
+            // A poll that could not be cancelled might never end: then the wait is short, and the next round tries again.
+            bool const cancelled = queue_.cancel_polls(context_);
             gather();
             if (dispatch() != 0) continue;
             if (context_.in_flight() == 0) return;
-            auto const got = context_.wait({events_, capacity_ + std::size_t{1}}, 1, mailbox_.bounded({}));
+            timeout const limit = cancelled ? timeout() : timeout::from_ns(1'000'000);
+            auto const got = context_.wait({events_, capacity_ + std::size_t{1}}, 1, mailbox_.bounded(limit));
             if (mailbox_.wake_due()) mailbox_.rouse(context_);
             if (got)
                 gathered(*got);
             else if (got.error().value() != EINTR)
-                return; // the context's own destructor still waits for the kernel
-        }
+                ++failures;
+        } // the context's own destructor still waits for the kernel
     }
 
     basic_context<Kernel> context_;

@@ -95,9 +95,11 @@ public:
         for (; !waiting_.empty(); --attention_) end(waiting_.pop(), -ECANCELED, ended);
     }
 
-    // Asks the kernel to end the polls that are in flight: their events will come.
-    void cancel_polls(basic_context<Kernel>& to) noexcept {
-        polls_.for_each([&to](iocb& block) { (void)to.cancel(block); });
+    // Asks the kernel to end the polls that are in flight. True: their events will come.
+    bool cancel_polls(basic_context<Kernel>& to) noexcept {
+        bool all = true;
+        polls_.for_each([&](iocb& block) { all = to.cancel(block) && all; });
+        return all;
     }
 
     // Each request that is submitted from now on adds 1 to this eventfd when it completes; -1: none does.

@@ -212,7 +212,7 @@ private:
         }
         std::uint64_t size = asked;
         if (random_.chance(options_.short_transfers) && size > unit(r))
-            size = random_.between(1, size / unit(r) - (size % unit(r) == 0)) * unit(r);
+            size = random_.between<std::uint64_t>(1, size / unit(r) - (size % unit(r) == 0)) * unit(r);
         size = before_broken(*r.target, at, size) / unit(r) * unit(r);
         if (size == 0 || random_.chance(options_.io_errors)) {
             if (r.is_write() && size != 0) write(r, at, to_sector(at, random_.below(size + 1)), false);

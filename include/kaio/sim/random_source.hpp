@@ -2,6 +2,7 @@
 // the seed alone, on every machine and standard library. One thread at a time.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 
 namespace kaio::sim {
@@ -21,12 +22,14 @@ public:
         return z ^ (z >> 31);
     }
 
-    // 0 to limit - 1; 0 if the limit is 0. The slight bias of a remainder is of no concern here.
-    constexpr std::uint64_t below(std::uint64_t limit) noexcept { return limit == 0 ? 0 : (*this)() % limit; }
+    // 0 to limit - 1; 0 if the limit is 0. The slight bias of a remainder is of no concern here. REQUIRES: limit >= 0
+    template <std::integral T> constexpr T below(T limit) noexcept {
+        return limit == 0 ? T{0} : static_cast<T>((*this)() % static_cast<std::uint64_t>(limit));
+    }
 
     // least to most, both possible. REQUIRES: least <= most
-    constexpr std::uint64_t between(std::uint64_t least, std::uint64_t most) noexcept {
-        return least + below(most - least + 1);
+    template <std::integral T> constexpr T between(T least, T most) noexcept {
+        return static_cast<T>(least + below(static_cast<T>(most - least + 1)));
     }
 
     // True with this probability, 0 to 1. With 0 no number is drawn: a fault that is switched off costs nothing.

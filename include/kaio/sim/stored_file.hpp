@@ -55,7 +55,7 @@ public:
     // A sync that failed: of the writes before `position` anything may have reached the medium, and no later sync brings
     // the rest there, because the kernel takes those pages for clean. Programs go on seeing them all.
     void fail_sync(std::uint64_t position, random_source& chance) {
-        settle(position > first_ ? std::min<std::size_t>(position - first_, pending_.size()) : 0, chance);
+        if (position > first_) settle(static_cast<std::size_t>(position - first_), chance);
     }
 
     // Power loss: afterwards programs see what reached the medium.
@@ -111,6 +111,7 @@ private:
         }
     }
 
+    // Decides about the first `count` of the pending changes.
     void settle(std::size_t count, random_source& chance) {
         std::map<std::uint64_t, history> sectors; // ordered, so that chance does not depend on a library's hash
         for (std::size_t i = 0; i < count; ++i) {

@@ -150,8 +150,7 @@ private:
 
     std::int64_t latency(const detail::in_flight& r) noexcept {
         if (r.op == opcode::poll || random_.below(16) == 0) return 0;
-        return static_cast<std::int64_t>(random_.between(static_cast<std::uint64_t>(options_.least_latency),
-                                                         static_cast<std::uint64_t>(options_.most_latency)));
+        return random_.between(options_.least_latency, options_.most_latency);
     }
 
     long io_getevents(aio_context_id id, long min, long max, io_event* events, const kernel_timespec* timeout) {

@@ -1,0 +1,16 @@
+#include "scenarios.hpp"
+
+using namespace faults;
+
+TEMPLATE_TEST_CASE("every error of every call, at every call: ", "", batch, bad_member_at_each_place,
+                   nothing_but_bad_members, more_than_the_capacity, owned_operations, handlers_that_submit,
+                   handlers_too_large_for_the_slab, polls, one_at_a_time, destroyed_with_everything_in_it) {
+    auto const events = GENERATE(kaio::reaping::ring, kaio::reaping::syscall);
+    CHECK(at_every_call<TestType, simulated_machine>(events) > 15);
+}
+
+TEST_CASE("the same on the real kernel, where it is not too slow") {
+    // A context takes 30 ms to destroy, so these are the scenarios with the most to lose.
+    CHECK(at_every_call<bad_member_at_each_place, real_machine>(kaio::reaping::ring) > 15);
+    CHECK(at_every_call<destroyed_with_everything_in_it, real_machine>(kaio::reaping::ring) > 15);
+}

@@ -1,0 +1,130 @@
+// The scenarios that harness.hpp fails each system call of. For one more, add a type here and to the list in every_call.cpp.
+#pragma once
+
+#include "harness.hpp"
+
+#include <array>
+#include <memory>
+
+#include <poll.h>
+
+namespace faults {
+
+struct batch {
+    template <class Loop, class Machine> static void run(Loop& loop, Machine& machine, ledger& expected) {
+        for (int i = 0; i < 8; ++i) loop.submit(kaio::read(machine.file, machine.buffer, 0), expected.once());
+        finish(loop);
+    }
+};
+
+struct bad_member_at_each_place {
+    template <class Loop, class Machine> static void run(Loop& loop, Machine& machine, ledger& expected) {
+        for (int bad = 0; bad < 6; ++bad) {
+            for (int i = 0; i < 6; ++i)
+                if (i == bad)
+                    loop.submit(kaio::read(-1, machine.buffer, 0), expected.once(EBADF));
+                else
+                    loop.submit(kaio::read(machine.file, machine.buffer, 0), expected.once());
+            finish(loop);
+        }
+    }
+};
+
+struct nothing_but_bad_members {
+    template <class Loop, class Machine> static void run(Loop& loop, Machine& machine, ledger& expected) {
+        for (int i = 0; i < 12; ++i) loop.submit(kaio::read(-1, machine.buffer, 0), expected.once(EBADF));
+        finish(loop);
+    }
+};
+
+struct more_than_the_capacity {
+    template <class Loop, class Machine> static void run(Loop& loop, Machine& machine, ledger& expected) {
+        for (int i = 0; i < 30; ++i) loop.submit(kaio::write(machine.file, machine.buffer, 0), expected.once());
+        finish(loop);
+    }
+};
+
+struct owned_operations {
+    template <class Loop, class Machine> static void run(Loop& loop, Machine& machine, ledger& expected) {
+        using operation = kaio::owned_operation<decltype(expected.once())>;
+        std::array<std::unique_ptr<operation>, 12> operations;
+        for (auto& op : operations) {
+            op = std::make_unique<operation>(expected.once());
+            loop.submit(kaio::read(machine.file, machine.buffer, 0), *op);
+        }
+        finish(loop);
+    }
+};
+
+struct handlers_that_submit {
+    template <class Loop, class Machine> static void run(Loop& loop, Machine& machine, ledger& expected) {
+        struct chain {
+            Loop& loop;
+            Machine& machine;
+            ledger& expected;
+            int left;
+            void next() {
+                if (left-- == 0) return;
+                loop.submit(kaio::read(machine.file, machine.buffer, 0),
+                            expected.once(0, [this](kaio::io_result) { next(); }));
+            }
+        } chains[] = {{loop, machine, expected, 6}, {loop, machine, expected, 4}};
+        for (auto& each : chains) each.next();
+        finish(loop);
+    }
+};
+
+struct handlers_too_large_for_the_slab {
+    template <class Loop, class Machine> static void run(Loop& loop, Machine& machine, ledger& expected) {
+        for (int i = 0; i < 10; ++i)
+            loop.submit(kaio::read(machine.file, machine.buffer, 0),
+                        expected.once(0, [more = std::array<char, 100>()](kaio::io_result) { (void)more; }));
+        finish(loop);
+    }
+};
+
+struct polls {
+    template <class Loop, class Machine> static void run(Loop& loop, Machine& machine, ledger& expected) {
+        for (int i = 0; i < 10; ++i) {
+            loop.submit(kaio::poll(machine.event, POLLIN), expected.once());
+            loop.submit(kaio::read(machine.file, machine.buffer, 0), expected.once());
+        }
+        loop.flush();
+        (void)loop.try_poll();
+        machine.signal();
+        finish(loop);
+    }
+};
+
+struct one_at_a_time {
+    template <class Loop, class Machine> static void run(Loop& loop, Machine& machine, ledger& expected) {
+        for (int i = 0; i < 10; ++i) {
+            loop.submit(kaio::fdatasync(machine.file), expected.once());
+            if (i % 3 == 0) (void)loop.try_run_one();
+            if (i % 3 == 1) (void)loop.try_run_for(kaio::timeout::from_ns(1'000'000));
+            if (i % 3 == 2) (void)loop.try_poll();
+        }
+        finish(loop);
+    }
+};
+
+struct destroyed_with_everything_in_it {
+    static constexpr bool leaves = true;
+    template <class Loop, class Machine> static void run(Loop& loop, Machine& machine, ledger& expected) {
+        for (int i = 0; i < 3; ++i) {
+            loop.submit(kaio::poll(machine.event, POLLIN), expected.once());
+            loop.submit(kaio::read(machine.file, machine.buffer, 0), expected.once());
+            loop.submit(kaio::read(-1, machine.buffer, 0), expected.once(EBADF));
+        }
+        loop.flush();
+        // Those beyond the capacity, and one that submits while the loop is being destroyed.
+        for (int i = 0; i < 4; ++i)
+            loop.submit(kaio::read(machine.file, machine.buffer, 0),
+                        expected.once(0, [&, again = i == 0](kaio::io_result) mutable {
+                            if (std::exchange(again, false))
+                                loop.submit(kaio::read(machine.file, machine.buffer, 0), expected.once());
+                        }));
+    }
+};
+
+} // namespace faults

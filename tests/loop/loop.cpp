@@ -244,6 +244,20 @@ TEST_CASE("EAGAIN for ever, with nothing in flight, becomes the request's result
     CHECK(script.submits < 100);
 }
 
+TEST_CASE("EAGAIN now and then, with nothing in flight, is never a request's result") {
+    test::script script;
+    for (unsigned call = 1; call <= 100; call += 2) script.submit[call] = -EAGAIN;
+    test::temporary_file file(4096);
+    std::vector<char> buffer(64);
+    scripted_loop loop(4, {}, test::scripted_kernel(script));
+    int read = 0;
+    for (int i = 0; i < 50; ++i) {
+        loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result r) { read += r.bytes() == 64; });
+        loop.run();
+    }
+    CHECK(read == 50);
+}
+
 TEST_CASE("a wait that is interrupted or fails") {
     test::script script;
     silent_eventfd event;

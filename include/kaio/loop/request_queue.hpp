@@ -66,6 +66,7 @@ public:
     // These have completed: their room goes to those that wait.
     void completed(view<io_event> events) noexcept {
         kernel_full_ = false;
+        refusals_ = 0;
         if (attention_ == 0) [[likely]]
             batch_limit_ += events.size();
         else
@@ -213,7 +214,7 @@ private:
     iocb** batch_end_ = nullptr;   // batch_ up to here: has room, and was not given to the kernel
     iocb** batch_limit_ = nullptr; // batch_ may grow up to here: not at all while any is waiting
     std::size_t attention_ = 0;    // those that wait and the polls in flight: 0 on the fast path
-    unsigned refusals_ = 0;        // times in a row that the kernel had no room although nothing was in flight
+    unsigned refusals_ = 0;        // times that it had no room with nothing in flight, since something completed
     int notify_fd_ = -1;
     bool kernel_full_ = false;
     bool poll_in_batch_ = false; // some request in batch_ may be a poll

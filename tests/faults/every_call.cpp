@@ -11,6 +11,6 @@ TEMPLATE_TEST_CASE("every error of every call, at every call: ", "", batch, bad_
 
 TEST_CASE("the same on the real kernel, where it is not too slow") {
     // A context takes 30 ms to destroy, so these are the scenarios with the most to lose.
-    CHECK(at_every_call<bad_member_at_each_place, real_machine>(kaio::reaping::ring) > 15);
+    CHECK(at_every_call<batch, real_machine>(kaio::reaping::syscall) > 15);
     CHECK(at_every_call<destroyed_with_everything_in_it, real_machine>(kaio::reaping::ring) > 15);
 }

@@ -124,6 +124,13 @@ public:
         return holds & r.poll_events;
     }
 
+    // Bytes to be transferred: what is more than the most is left undone.
+    static std::uint64_t bytes(const in_flight& r) noexcept {
+        std::uint64_t sum = 0;
+        for (const iovec& piece : r.memory) sum = std::min(most_bytes, sum + std::min<std::uint64_t>(most_bytes, piece.iov_len));
+        return sum;
+    }
+
     // Does what the request asks for, and returns its res.
     std::int64_t perform(in_flight& r) {
         if (r.op == opcode::poll) return r.cancelled ? 0 : ready(r);
@@ -171,13 +178,6 @@ private:
         if (r.target->is_event || r.offset < 0 || bytes(r) > static_cast<std::uint64_t>(INT64_MAX - r.offset))
             return -EINVAL;
         return 0;
-    }
-
-    // To be transferred: what is more than the most is left undone.
-    static std::uint64_t bytes(const in_flight& r) noexcept {
-        std::uint64_t sum = 0;
-        for (const iovec& piece : r.memory) sum = std::min(most_bytes, sum + std::min<std::uint64_t>(most_bytes, piece.iov_len));
-        return sum;
     }
 
     // Where it begins. REQUIRES: it is a read or a write

@@ -49,6 +49,10 @@ public:
     unsigned enter_process() const noexcept { return 1; }
     void keep_from_children(void*, std::size_t) const noexcept {}
 
+    // A post by the loop's own thread never needs it, and other threads must leave a simulated world alone.
+    int open_waker() const noexcept { return world_->open("/dev/null").fd(); }
+    void close_waker(int) const noexcept {}
+
 private:
     world* world_;
 };

@@ -121,7 +121,7 @@ private:
         }
 
         // All, nothing and a mixture must each be likely, however many sectors there are.
-        std::uint64_t const luck = chance.below(4);
+        int const luck = chance.below(4);
         for (auto& [number, h] : sectors)
             h.kept = luck == 0                           ? h.synced
                      : luck == 1 || chance.below(2) == 0 ? h.changes

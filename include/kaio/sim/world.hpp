@@ -149,7 +149,8 @@ private:
     }
 
     std::int64_t latency(const detail::in_flight& r) noexcept {
-        if (r.op == opcode::poll || random_.below(16) == 0) return 0;
+        bool const transfers = detail::disk::bytes(r) != 0;
+        if ((!transfers && !r.is_sync()) || random_.below(16) == 0) return 0;
         return random_.between(options_.least_latency, options_.most_latency);
     }
 

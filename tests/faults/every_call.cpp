@@ -4,7 +4,8 @@ using namespace faults;
 
 TEMPLATE_TEST_CASE("every error of every call, at every call: ", "", batch, bad_member_at_each_place,
                    nothing_but_bad_members, more_than_the_capacity, owned_operations, handlers_that_submit,
-                   handlers_too_large_for_the_slab, polls, one_at_a_time, destroyed_with_everything_in_it) {
+                   handlers_too_large_for_the_slab, polls, one_at_a_time, timers, posts, whole_transfers,
+                   cancels, coroutines, destroyed_with_everything_in_it) {
     auto const events = GENERATE(kaio::reaping::ring, kaio::reaping::syscall);
     CHECK(at_every_call<TestType, simulated_machine>(events) > 15);
 }
@@ -12,5 +13,6 @@ TEMPLATE_TEST_CASE("every error of every call, at every call: ", "", batch, bad_
 TEST_CASE("the same on the real kernel, where it is not too slow") {
     // A context takes 30 ms to destroy, so these are the scenarios with the most to lose.
     CHECK(at_every_call<batch, real_machine>(kaio::reaping::syscall) > 15);
+    at_every_call<posts_from_another_thread, real_machine>(kaio::reaping::ring);
     CHECK(at_every_call<destroyed_with_everything_in_it, real_machine>(kaio::reaping::ring) > 15);
 }

@@ -149,24 +149,24 @@ public:
     explicit ledger(const fault& injected) noexcept : injected_(injected) {}
 
     // A handler for a request that completes with `own` (an errno; 0: success), or with the error that was injected.
-    // A request that is left in flight may also be cancelled. Calls `then(io_result)` each time.
+    // Calls `then(io_result)` (for fully(), a transfer_result) each time.
     template <class Then> auto once(int own, Then then) {
         times_.push_back(0);
-        return [this, &times = times_.back(), own, then, alive = token(alive_)](kaio::io_result r) mutable {
+        return [this, &times = times_.back(), own, then, alive = token(alive_)](auto r) mutable {
             ++times;
             int const error = r.error().value();
             // No room is a reason to wait, and nothing that a request hears of.
             bool const injected = injected_.where == io_submit && injected_.answer < 0 &&
                                   injected_.answer != -EAGAIN && error == -injected_.answer;
-            if (error != own && !injected && !(leaves && error == ECANCELED)) ++wrong_;
+            if (error != own && !injected && !(cancels && error == ECANCELED)) ++wrong_;
             then(r);
         };
     }
     auto once(int own = 0) {
-        return once(own, [](kaio::io_result) {});
+        return once(own, [](auto) {});
     }
 
-    bool leaves = false;
+    bool cancels = false; // requests may also be cancelled
 
     void check() const {
         for (int const times : times_) CHECK(times == 1);
@@ -184,7 +184,7 @@ private:
 template <class Loop> void finish(Loop& loop) {
     for (int tries = 0; tries < 2; ++tries)
         if (loop.try_run()) break;
-    CHECK(loop.in_flight() + loop.waiting() == 0);
+    CHECK(loop.in_flight() + loop.waiting() + loop.timers() == 0);
 }
 
 // True if the scenario met the fault.
@@ -205,9 +205,10 @@ template <class Scenario, class Machine> bool survives(const fault& what, unsign
             continue;
         }
         loop_type loop(std::move(*made));
-        expected.leaves = requires { Scenario::leaves; };
+        constexpr bool leaves = requires { Scenario::leaves; };
+        expected.cancels = leaves;
         Scenario::run(loop, machine, expected);
-        if (!expected.leaves) {
+        if (!leaves) {
             int worked = 0;
             for (int i = 0; i < 2; ++i) {
                 loop.submit(kaio::read(machine.file, machine.buffer, 0),

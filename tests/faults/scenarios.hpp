@@ -5,6 +5,7 @@
 
 #include <array>
 #include <memory>
+#include <thread>
 
 #include <poll.h>
 
@@ -108,6 +109,100 @@ struct one_at_a_time {
     }
 };
 
+struct timers {
+    template <class Loop, class Machine> static void run(Loop& loop, Machine& machine, ledger& expected) {
+        for (int i = 0; i < 6; ++i) {
+            loop.submit(kaio::after(kaio::timeout::from_ns(100'000 * (i % 3))), expected.once());
+            loop.submit(kaio::read(machine.file, machine.buffer, 0), expected.once());
+        }
+        finish(loop);
+    }
+};
+
+struct posts {
+    template <class Loop, class Machine> static void run(Loop& loop, Machine& machine, ledger& expected) {
+        for (int i = 0; i < 4; ++i) {
+            CHECK(loop.try_post([handler = expected.once()]() mutable { handler(kaio::io_result(0)); }));
+            loop.submit(kaio::read(machine.file, machine.buffer, 0), expected.once(0, [&](auto) {
+                CHECK(loop.try_post([handler = expected.once()]() mutable { handler(kaio::io_result(0)); }));
+            }));
+        }
+        finish(loop);
+    }
+};
+
+// Not for the simulated machine, which has no threads.
+struct posts_from_another_thread {
+    template <class Loop, class Machine> static void run(Loop& loop, Machine& machine, ledger& expected) {
+        constexpr int count = 3;
+        int called = 0;
+        std::array handlers{expected.once(), expected.once(), expected.once()};
+        loop.submit(kaio::read(machine.file, machine.buffer, 0), expected.once());
+        loop.hold();
+        bool woken = true;
+        std::thread other([&] {
+            for (auto& handler : handlers)
+                woken = !!loop.try_post([&] {
+                    handler(kaio::io_result(0));
+                    if (++called == count) loop.release();
+                });
+            // What was posted is not lost, but the loop sleeps on until the next post.
+            if (!woken) woken = !!loop.try_post([] {});
+        });
+        finish(loop);
+        other.join();
+        CHECK(woken);
+        CHECK(called == count);
+    }
+};
+
+struct whole_transfers {
+    template <class Loop, class Machine> static void run(Loop& loop, Machine& machine, ledger& expected) {
+        for (int i = 0; i < 6; ++i) {
+            loop.submit(kaio::fully(kaio::write(machine.file, machine.buffer, 0)), expected.once());
+            loop.submit(kaio::fully(kaio::read(machine.file, machine.buffer, 4060)), expected.once()); // to the end
+            loop.submit(kaio::fully(kaio::read(-1, machine.buffer, 0)), expected.once(EBADF));
+        }
+        finish(loop);
+    }
+};
+
+struct cancels {
+    template <class Loop, class Machine> static void run(Loop& loop, Machine& machine, ledger& expected) {
+        expected.cancels = true;
+        using operation = kaio::owned_operation<decltype(expected.once())>;
+        std::array<std::unique_ptr<operation>, 12> polls, timers;
+        for (std::size_t i = 0; i < polls.size(); ++i) { // some of them beyond the capacity
+            polls[i] = std::make_unique<operation>(expected.once());
+            timers[i] = std::make_unique<operation>(expected.once());
+            loop.submit(kaio::poll(machine.event, POLLIN), *polls[i]);
+            loop.submit(kaio::after(kaio::timeout()), *timers[i]);
+        }
+        loop.flush();
+        for (std::size_t i = 0; i < polls.size(); ++i) {
+            CHECK(loop.cancel(*timers[i]));
+            (void)loop.cancel(*polls[i]);
+        }
+        machine.signal(); // ends those that could not be cancelled
+        finish(loop);
+        CHECK(!loop.cancel(*polls[0]));
+    }
+};
+
+struct coroutines {
+    template <class Loop, class Machine> static void run(Loop& loop, Machine& machine, ledger& expected) {
+        for (int i = 0; i < 10; ++i) kaio::spawn(loop, task(loop, machine, expected));
+        finish(loop);
+    }
+    template <class Loop, class Machine> static kaio::task<> task(Loop& loop, Machine& machine, ledger& expected) {
+        auto read = expected.once(), none = expected.once(EBADF), slept = expected.once(), written = expected.once();
+        read(co_await loop.submit(kaio::read(machine.file, machine.buffer, 0)));
+        none(co_await loop.submit(kaio::read(-1, machine.buffer, 0)));
+        slept(co_await loop.sleep_for(kaio::timeout::from_ns(10'000)));
+        written(co_await loop.submit(kaio::fully(kaio::write(machine.file, machine.buffer, 0))));
+    }
+};
+
 struct destroyed_with_everything_in_it {
     static constexpr bool leaves = true;
     template <class Loop, class Machine> static void run(Loop& loop, Machine& machine, ledger& expected) {
@@ -115,6 +210,9 @@ struct destroyed_with_everything_in_it {
             loop.submit(kaio::poll(machine.event, POLLIN), expected.once());
             loop.submit(kaio::read(machine.file, machine.buffer, 0), expected.once());
             loop.submit(kaio::read(-1, machine.buffer, 0), expected.once(EBADF));
+            loop.submit(kaio::after(kaio::timeout()), expected.once());
+            kaio::spawn(loop, coroutines::task(loop, machine, expected));
+            CHECK(loop.try_post([handler = expected.once()]() mutable { handler(kaio::io_result(0)); }));
         }
         loop.flush();
         // Those beyond the capacity, and one that submits while the loop is being destroyed.

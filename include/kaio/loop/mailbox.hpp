@@ -33,7 +33,7 @@ public:
         if (int const error = find_waker(of)) return result<void>::failure(error);
         auto* const fresh = new (std::nothrow) call<std::decay_t<Function>>(std::forward<Function>(function));
         if (!fresh) return result<void>::failure(ENOMEM);
-        return queue_.push(*fresh) ? wake(of) : result<void>();
+        return queue_.push(*fresh) || takes_over() ? wake(of) : result<void>();
     }
 
     // True if a function is there to be called.
@@ -127,7 +127,13 @@ private:
         return 0;
     }
 
-    // The thread whose push found the loop asleep. There is one such thread at a time, until its event has been seen.
+    // Any thread. True: whoever was to wake the loop could not, and now it is on the caller to try.
+    bool takes_over() noexcept {
+        return __atomic_load_n(&wake_failed_, __ATOMIC_RELAXED) &&
+               __atomic_exchange_n(&wake_failed_, false, __ATOMIC_ACQ_REL);
+    }
+
+    // The thread whose push found the loop asleep, or that takes over from it. There is one such thread at a time, until its event has been seen.
     result<void> wake(basic_context<Kernel>& of) noexcept {
         wake_block_ = {};
         wake_block_.aio_data = mark();

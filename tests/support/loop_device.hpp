@@ -1,10 +1,14 @@
 // A loop device with direct I/O over a file in memory: truly asynchronous on any machine. Needs root.
 #pragma once
 
-#include <cstdio>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 
+#include <fcntl.h>
+#include <linux/loop.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace test {
@@ -17,40 +21,49 @@ public:
             why_not_ = "a loop device needs root";
             return;
         }
-        file_ = "/dev/shm/kaio-loop-XXXXXX";
-        int const fd = ::mkstemp(file_.data());
-        if (fd < 0 || ::ftruncate(fd, static_cast<off_t>(bytes)) != 0) std::abort();
-        ::close(fd);
-        path_ = output("PATH=$PATH:/sbin:/usr/sbin losetup --find --show --direct-io=on --sector-size " +
-                       std::to_string(sector) + " " + file_ + " 2>&1");
-        if (path_.rfind("/dev/", 0) != 0) {
-            why_not_ = "losetup: " + path_;
-            path_.clear();
-        }
+        char file[] = "/dev/shm/kaio-loop-XXXXXX";
+        int const backing = ::mkostemp(file, O_CLOEXEC);
+        if (backing < 0 || ::unlink(file) != 0 || ::ftruncate(backing, static_cast<off_t>(bytes)) != 0) std::abort();
+        loop_config config{};
+        config.fd = static_cast<unsigned>(backing);
+        config.block_size = sector;
+        config.info.lo_flags = LO_FLAGS_DIRECT_IO | LO_FLAGS_AUTOCLEAR; // gone when the last descriptor is closed
+        int const control = ::open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+        do attach(control, config);
+        while (device_ < 0 && errno == EBUSY); // another process was faster
+        if (device_ < 0) why_not_ = "no loop device here: " + std::string(std::strerror(errno));
+        ::close(control);
+        ::close(backing);
     }
     loop_device(const loop_device&) = delete;
     loop_device& operator=(const loop_device&) = delete;
     ~loop_device() {
-        if (!path_.empty()) output("PATH=$PATH:/sbin:/usr/sbin losetup --detach " + path_);
-        if (!file_.empty()) ::unlink(file_.c_str());
+        if (device_ >= 0) ::close(device_);
     }
 
-    explicit operator bool() const noexcept { return !path_.empty(); }
+    explicit operator bool() const noexcept { return device_ >= 0; }
     const std::string& path() const noexcept { return path_; }
     const std::string& why_not() const noexcept { return why_not_; }
 
-    // What a shell command prints, without the last newline.
-    static std::string output(const std::string& command) {
-        std::string text;
-        std::FILE* const pipe = ::popen(command.c_str(), "r");
-        for (int c; pipe && (c = std::fgetc(pipe)) != EOF;) text += static_cast<char>(c);
-        if (pipe) ::pclose(pipe);
-        while (!text.empty() && text.back() == '\n') text.pop_back();
-        return text;
+private:
+    // Sets device_, or errno.
+    void attach(int control, const loop_config& config) {
+        int const number = ::ioctl(control, LOOP_CTL_GET_FREE);
+        if (number < 0) return;
+        path_ = "/dev/loop" + std::to_string(number);
+        int const device = ::open(path_.c_str(), O_RDWR | O_CLOEXEC);
+        if (device < 0) return;
+        if (::ioctl(device, LOOP_CONFIGURE, &config) == 0) {
+            device_ = device;
+            return;
+        }
+        int const error = errno;
+        ::close(device);
+        errno = error;
     }
 
-private:
-    std::string file_, path_, why_not_;
+    int device_ = -1;
+    std::string path_, why_not_;
 };
 
 } // namespace test

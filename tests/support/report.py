@@ -10,7 +10,8 @@ class Skip(Exception):
 
 
 def run(cases, workers=1):
-    """Runs the cases, pairs of a name and a function that returns None or what is wrong, and exits."""
+    """Runs the cases, pairs of a name and a function, and exits. The function returns None, or what is wrong, or, if it
+    stands for a whole program, how many test cases passed there."""
     passed = failed = skipped = 0
 
     def one(case):
@@ -25,6 +26,8 @@ def run(cases, workers=1):
         for (name, _), outcome in zip(cases, pool.map(one, cases)):
             if outcome is None:
                 passed += 1
+            elif isinstance(outcome, int):
+                passed += outcome
             elif isinstance(outcome, Skip):
                 skipped += 1
                 print(f"skipped: {name}: {outcome}")

@@ -1,4 +1,4 @@
-// A file with known content that is gone at the end of the test: in a given folder, or in memory (tmpfs).
+// A file with known content that is gone at the end of the test: in a given folder, in $TMPDIR, or in memory (tmpfs).
 #pragma once
 
 #include <cstdlib>
@@ -13,7 +13,7 @@ namespace test {
 class temporary_file {
 public:
     // `size` bytes; byte i is content(i).
-    explicit temporary_file(std::size_t size = 0, std::string folder = "/dev/shm")
+    explicit temporary_file(std::size_t size = 0, std::string folder = usual_folder())
         : path_(folder + "/kaio-test-XXXXXX") {
         fd_ = ::mkostemp(path_.data(), O_CLOEXEC);
         if (fd_ < 0) std::abort();
@@ -26,6 +26,11 @@ public:
     ~temporary_file() {
         ::close(fd_);
         ::unlink(path_.c_str());
+    }
+
+    static std::string usual_folder() {
+        const char* const named = std::getenv("TMPDIR");
+        return named ? named : "/dev/shm";
     }
 
     static unsigned char content(std::size_t i) { return static_cast<unsigned char>((i * 31 + i / 4096 * 7) & 0xff); }

@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""run.py SOURCE-ROOT NAME=PROGRAM...: the kernel-facing tests and the examples on tmpfs, ext4, xfs and btrfs over loop
+devices that are truly asynchronous, and on such a device itself. Needs root.
+
+Everything is made inside a mount namespace, of files that are already deleted, and devices that detach themselves with
+their last user: the kernel cleans up, however this ends."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+here = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(here, "..", "support"))
+import report
+
+os.environ["PATH"] += ":/usr/sbin:/sbin"
+root = sys.argv[1]
+programs = dict(argument.split("=", 1) for argument in sys.argv[2:])
+tests = {name: path for name, path in programs.items() if not name.startswith("example/")}
+examples = [argument[len("example/"):] for argument in sys.argv[2:] if argument.startswith("example/")]
+
+
+def tool(*command):
+    if not shutil.which(command[0]):
+        raise report.Skip(f"{command[0]} is not installed")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
+    return done.stdout.strip()
+
+
+class Device:
+    """A loop device with direct I/O over memory. It is gone when nothing has it open or mounted any more."""
+
+    def __enter__(self):
+        with tempfile.NamedTemporaryFile(dir="/dev/shm", prefix="kaio-medium-") as backing:
+            backing.truncate(300 << 20)  # the least that mkfs.xfs takes
+            try:
+                self.path = tool("losetup", "--find", "--show", "--direct-io=on", backing.name)
+            except RuntimeError as error:
+                raise report.Skip(f"no loop device: {error}")
+        self.open = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        tool("losetup", "--detach", self.path)  # with its last user
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.open)
+
+
+def counts(command, **settings):
+    """What a test program counted, and its output if it failed. `settings` are cwd and env."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, **settings)
+    lines = done.stdout.strip().splitlines()
+    words = lines[-1].split() if lines else []
+    if done.returncode != 0 or len(words) != 6 or words[1] != "passed,":
+        raise RuntimeError(f"{command}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
+    return int(words[0]), int(words[4]), [line for line in lines if line.startswith("skipped: ")]
+
+
+def run_in(folder, medium):
+    # Not the build's own: the folder is the current one, and the one for temporary files.
+    env = dict(os.environ, TMPDIR=folder, KAIO_MEDIUM=folder)
+    commands = [[path] for path in tests.values()]
+    commands.append([sys.executable, os.path.join(here, "..", "docs", "examples.py"), root, *examples])
+    passed = 0
+    for command in commands:
+        more, _, skips = counts(command, cwd=folder, env=env)
+        passed += more
+        for skip in skips:
+            print(f"skipped: {medium}: {skip}")
+    print(f"{passed} test cases passed on {medium}")
+    return passed
+
+
+def mounted(kind, source, *options):
+    def case():
+        with tempfile.TemporaryDirectory(prefix="kaio-mount-") as folder:
+            tool("mount", "-t", kind, *options, source, folder)
+            try:
+                return run_in(folder, kind)
+            finally:
+                tool("umount", folder)
+
+    return case
+
+
+def on_loop_device(kind, *mkfs):
+    def case():
+        with Device() as device:
+            tool("mkfs." + kind, *mkfs, device.path)
+            return mounted(kind, device.path)()
+
+    return case
+
+
+def raw_device():
+    with Device() as device:
+        passed, _, _ = counts([tests["filesystems/medium"]], env=dict(os.environ, KAIO_MEDIUM=device.path))
+    print(f"{passed} test cases passed on a raw loop device")
+    return passed
+
+
+if __name__ == "__main__":
+    cases = [
+        ("the tests on tmpfs", mounted("tmpfs", "none", "-o", "size=300m")),
+        ("the tests on ext4", on_loop_device("ext4", "-q")),
+        ("the tests on xfs", on_loop_device("xfs", "-q")),
+        ("the tests on btrfs", on_loop_device("btrfs", "-q")),
+        ("direct I/O on a raw loop device", raw_device),
+    ]
+    if "KAIO_OWN_MOUNTS" not in os.environ:
+        if os.geteuid() == 0 and subprocess.run(["unshare", "--mount", "true"], stderr=subprocess.DEVNULL).returncode == 0:
+            os.environ["KAIO_OWN_MOUNTS"] = "yes"
+            os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv])
+
+        def skip():
+            raise report.Skip("mounting file systems and making loop devices needs root")
+
+        cases = [(name, skip) for name, _ in cases]
+    report.run(cases, workers=3)

@@ -1,0 +1,230 @@
+// What storage does on bad days: a device that starts failing, a disk that fills up, a file that is truncated and a
+// descriptor that is closed while requests are in flight. Each request still completes once, with the kernel's word, and
+// the loop goes on.
+#include "support/catch.hpp"
+#include "support/loop_device.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <sched.h>
+#include <sys/mount.h>
+
+#include <kaio/kaio.hpp>
+
+namespace {
+
+constexpr std::size_t block = 64 << 10;
+
+std::int64_t at(std::size_t number) { return static_cast<std::int64_t>(number * block); }
+
+// Block `number` of a file is full of this.
+std::byte content(std::size_t number) { return static_cast<std::byte>(number * 7 + 1); }
+
+bool holds(std::span<const std::byte> bytes, std::size_t number) {
+    return std::ranges::all_of(bytes, [&](std::byte b) { return b == content(number); });
+}
+
+void write_blocks(const std::string& path, std::size_t count) {
+    kaio::file const file = kaio::file::open(path, O_RDWR | O_CREAT, 0600);
+    std::vector<std::byte> bytes(block);
+    for (std::size_t i = 0; i < count; ++i) {
+        std::ranges::fill(bytes, content(i));
+        REQUIRE(::pwrite(file.fd(), bytes.data(), block, at(i)) == static_cast<ssize_t>(block));
+    }
+    REQUIRE(::fsync(file.fd()) == 0);
+}
+
+// A file system that nobody else sees, and that is gone at the end of the program at the latest.
+class mounted {
+public:
+    mounted(const char* type, const std::string& source, const char* options) {
+        static bool const own =
+            ::unshare(CLONE_NEWNS) == 0 && ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+        REQUIRE(::mkdtemp(folder_.data()) != nullptr);
+        if (own && ::mount(source.c_str(), folder_.c_str(), type, 0, options) == 0) return;
+        ::rmdir(folder_.c_str());
+        SKIP_TEST(std::string("mounting ") + type + " is not permitted here");
+    }
+    ~mounted() {
+        ::umount2(folder_.c_str(), MNT_DETACH); // a loop device may still be going away
+        ::rmdir(folder_.c_str());
+    }
+
+    const std::string& folder() const { return folder_; }
+
+private:
+    std::string folder_ = "/tmp/kaio-mount-XXXXXX";
+};
+
+void make_ext4(const test::loop_device& device) {
+    if (!device) SKIP_TEST(device.why_not());
+    int const status = std::system(("PATH=$PATH:/sbin:/usr/sbin mkfs.ext4 -q " + device.path()).c_str());
+    if (status == 127 << 8) SKIP_TEST("mkfs.ext4 is not installed");
+    REQUIRE(status == 0);
+}
+
+// Writes or reads blocks 0 to count - 1, `depth` at a time, and gives the results.
+std::vector<std::int64_t> each_block(const kaio::file& file, std::size_t count, bool write, unsigned depth = 8) {
+    std::vector<kaio::aligned_buffer> buffers;
+    for (unsigned i = 0; i < depth; ++i) buffers.emplace_back(block);
+    std::vector<std::int64_t> results(count, 1'000'000);
+    kaio::loop loop(depth);
+    std::size_t next = 0;
+    auto submit = [&](auto& self, unsigned slot) -> void {
+        if (next == count) return;
+        std::size_t const number = next++;
+        auto const bytes = std::span<std::byte>(buffers[slot]);
+        if (write) std::ranges::fill(bytes, content(number));
+        auto const request = write ? kaio::write(file, bytes, at(number)) : kaio::read(file, bytes, at(number));
+        loop.submit(request, [&, self, slot, number, bytes](kaio::io_result r) {
+            CHECK(results[number] == 1'000'000);
+            results[number] = r.res();
+            if (!write) CHECK(holds(bytes.first(r.bytes()), number));
+            self(self, slot);
+        });
+    };
+    for (unsigned slot = 0; slot < depth; ++slot) submit(submit, slot);
+    loop.run();
+    CHECK(loop.in_flight() + loop.waiting() == 0);
+    return results;
+}
+
+constexpr auto whole = static_cast<std::int64_t>(block);
+
+} // namespace
+
+TEST_CASE("a device that starts failing: EIO for what is gone, the right bytes for the rest, then and later") {
+    constexpr std::size_t count = 256, left = 100;
+    test::loop_device device(count * block);
+    if (!device) SKIP_TEST(device.why_not());
+    write_blocks(device.path(), count);
+    kaio::file const file = kaio::file::open(device.path(), O_RDONLY | O_DIRECT);
+    CHECK(each_block(file, count, false) == std::vector<std::int64_t>(count, whole));
+
+    std::vector<kaio::aligned_buffer> buffers;
+    for (std::size_t i = 0; i < count; ++i) buffers.emplace_back(block);
+    std::map<std::int64_t, int> results;
+    kaio::loop loop(count);
+    for (std::size_t i = 0; i < count; ++i)
+        loop.submit(kaio::read(file, buffers[i], at(i)), [&, i](kaio::io_result r) {
+            ++results[r.res()];
+            CHECK((r.res() == whole || (r.res() == -EIO && i >= left)));
+            if (r.res() == whole) CHECK(holds(buffers[i], i));
+        });
+    loop.flush();
+    REQUIRE(::ftruncate(device.backing(), at(left)) == 0); // with requests in flight
+    CHECK(loop.run() == count);
+    CHECK(results[whole] >= static_cast<int>(left));
+
+    auto const later = each_block(file, count, false);
+    for (std::size_t i = 0; i < count; ++i) CHECK(later[i] == (i < left ? whole : -EIO));
+}
+
+TEST_CASE("a device whose own storage is full: writes fail, what was written is there") {
+    constexpr std::size_t count = 256;
+    if (::geteuid() != 0) SKIP_TEST("a loop device needs root");
+    mounted const small("tmpfs", "none", "size=4m");
+    test::loop_device device(count * block, 512, small.folder()); // promises 16 MiB
+    if (!device) SKIP_TEST(device.why_not());
+    kaio::file const file = kaio::file::open(device.path(), O_RDWR | O_DIRECT);
+    auto const written = each_block(file, count, true);
+    std::set<std::int64_t> errors;
+    auto const failed = std::ranges::count_if(written, [&](std::int64_t res) {
+        if (res < 0) errors.insert(res);
+        return res != whole;
+    });
+    CHECK(failed >= 192);
+    CHECK(failed < 250);
+    errors.erase(-ENOSPC);
+    errors.erase(-EIO);
+    CHECK(errors.empty());
+    kaio::aligned_buffer bytes(block);
+    for (std::size_t i = 0; i < count; ++i)
+        if (written[i] == whole) {
+            REQUIRE(::pread(file.fd(), bytes.data(), block, at(i)) == whole);
+            REQUIRE(holds(bytes, i));
+        }
+}
+
+TEST_CASE("a file system that fills up under direct I/O: ENOSPC or a short write, and room again after a delete") {
+    test::loop_device device(16 << 20);
+    make_ext4(device);
+    mounted const ext4("ext4", device.path(), "");
+    std::string const path = ext4.folder() + "/file";
+    for (int round = 0; round < 2; ++round) {
+        kaio::file const file = kaio::file::open(path, O_RDWR | O_CREAT | O_DIRECT, 0600);
+        auto const written = each_block(file, 400, true); // 25 MiB
+        auto const good = std::ranges::count(written, whole), full = std::ranges::count(written, -ENOSPC);
+        CHECK(good > 100);
+        CHECK(full > 100);
+        for (std::int64_t const res : written) CHECK((res == -ENOSPC || (res > 0 && res <= whole)));
+        kaio::aligned_buffer bytes(block);
+        for (std::size_t i = 0; i < written.size(); ++i)
+            if (written[i] > 0) {
+                REQUIRE(::pread(file.fd(), bytes.data(), block, at(i)) >= written[i]);
+                REQUIRE(holds(std::span<std::byte>(bytes).first(static_cast<std::size_t>(written[i])), i));
+            }
+        REQUIRE(::unlink(path.c_str()) == 0);
+    }
+}
+
+TEST_CASE("a file truncated while reads are in flight: the old bytes, fewer, or none, and no error") {
+    constexpr std::size_t count = 64;
+    test::loop_device device(32 << 20);
+    make_ext4(device);
+    mounted const ext4("ext4", device.path(), "");
+    for (int round = 0; round < 10; ++round) {
+        std::string const path = ext4.folder() + "/file";
+        write_blocks(path, count);
+        kaio::file const file = kaio::file::open(path, O_RDWR | O_DIRECT);
+        std::vector<kaio::aligned_buffer> buffers;
+        for (std::size_t i = 0; i < count; ++i) buffers.emplace_back(block);
+        kaio::loop loop(count / 2); // half of them are given to the kernel after the truncation
+        std::size_t before = 0, after = 0;
+        for (std::size_t i = 0; i < count; ++i)
+            loop.submit(kaio::read(file, buffers[i], at(i)), [&, i](kaio::io_result r) {
+                CHECK(r);
+                CHECK(holds(std::span<std::byte>(buffers[i]).first(r.bytes()), i));
+                (i < count / 2 ? before : after) += r.bytes();
+            });
+        loop.flush();
+        REQUIRE(::ftruncate(file.fd(), 0) == 0);
+        CHECK(loop.run() == count);
+        CHECK(before > 0);
+        CHECK(after == 0);
+    }
+}
+
+TEST_CASE("a descriptor closed while its requests are in flight: they complete, those that still wait give EBADF") {
+    constexpr unsigned count = 128;
+    test::loop_device device(count * block);
+    if (!device) SKIP_TEST(device.why_not());
+    write_blocks(device.path(), count);
+    std::vector<kaio::aligned_buffer> buffers;
+    for (unsigned i = 0; i < count; ++i) buffers.emplace_back(block);
+    bool seen = false; // a request that was in flight after io_submit
+    for (int round = 0; round < 1000 && !seen; ++round) {
+        kaio::file file = kaio::file::open(device.path(), O_RDONLY | O_DIRECT);
+        kaio::basic_loop<kaio::linux_kernel, kaio::loop_counters> loop(count / 2);
+        unsigned good = 0, closed = 0;
+        for (unsigned i = 0; i < count; ++i)
+            loop.submit(kaio::read(file, buffers[i], at(i)), [&, i](kaio::io_result r) {
+                good += r.res() == whole && holds(buffers[i], i);
+                closed += r.res() == -EBADF && i >= count / 2;
+            });
+        loop.flush();
+        file = kaio::file();
+        loop.run();
+        CHECK(good == count / 2);
+        CHECK(closed == count / 2);
+        seen = loop.observer().completed_inside < count / 2;
+    }
+    CHECK(seen);
+}

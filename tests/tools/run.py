@@ -2,11 +2,13 @@
 """run.py INCLUDE COMPILER...: programs that use kaio under the tools that watch memory. No false report, and the real
 mistakes are still reported."""
 
+import functools
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(here, "..", "support"))
@@ -16,40 +18,56 @@ include, compiler = sys.argv[1], sys.argv[2:]
 place = tempfile.TemporaryDirectory()
 
 
-def build(name, sanitizer):
-    program = os.path.join(place.name, f"{name}-{sanitizer}")
-    source = os.path.join(here, name + ".cpp")
-    extra = [f"-fsanitize={sanitizer}"] if sanitizer else []
-    flags = ["-std=c++20", "-gdwarf-4", "-O1", "-I", include, *extra]
-    probe = subprocess.run([*compiler, *extra, "-x", "c++", "-", "-o", program], input="int main() {}", text=True,
-                           capture_output=True)
-    if probe.returncode != 0:
-        raise report.Skip(f"{compiler[-1]} has no {sanitizer} sanitizer here")
-    done = subprocess.run([*compiler, *flags, source, "-o", program], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(done.stderr)
-    return program
+@functools.cache
+def missing(sanitizer):
+    """Why programs with this sanitizer can't be built here, or None."""
+    command = [*compiler, f"-fsanitize={sanitizer}", "-x", "c++", "-", "-o", os.path.join(place.name, "probe-" + sanitizer)]
+    probe = subprocess.run(command, input="int main() {}", text=True, capture_output=True)
+    return f"{compiler[-1]} has no {sanitizer} sanitizer here" if probe.returncode != 0 else None
 
 
-def silent(sanitizer):
+def build_all():
+    """Every program for every tool, two compilers at a time: name and tool → the program, or a Skip, or the error."""
+
+    def build(name, tool):
+        program = os.path.join(place.name, f"{name}-{tool}")
+        flags = ["-std=c++20", "-gdwarf-4", "-O1", "-I", include]
+        if tool != "memcheck":
+            if missing(tool):
+                return report.Skip(missing(tool))
+            flags.append(f"-fsanitize={tool}")
+        elif not shutil.which("valgrind"):
+            return report.Skip("valgrind is not installed")
+        command = [*compiler, *flags, os.path.join(here, name + ".cpp"), "-pthread", "-o", program]
+        done = subprocess.run(command, capture_output=True, text=True)
+        return program if done.returncode == 0 else RuntimeError(done.stderr)
+
+    keys = [(name, tool) for tool in tools for name in ("reads", "handed_over", "mistakes")]
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(keys, pool.map(lambda key: build(*key), keys)))
+
+
+def outcome(name, tool, *arguments):
+    program = programs[name, tool]
+    if isinstance(program, Exception):
+        raise program
+    command = [program, *arguments]
+    if tool == "memcheck":
+        command = ["valgrind", "-q", "--error-exitcode=99", *command]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def silent(name, tool):
     def case():
-        done = subprocess.run([build("reads", sanitizer)], capture_output=True, text=True, timeout=120)
+        done = outcome(name, tool, *(["valgrind"] if tool == "memcheck" else []))
         return None if done.returncode == 0 and not done.stderr else f"status {done.returncode}\n{done.stderr}"
 
     return case
 
 
-def memcheck():
-    if not shutil.which("valgrind"):
-        raise report.Skip("valgrind is not installed")
-    command = ["valgrind", "-q", "--error-exitcode=99", build("reads", ""), "valgrind"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    return None if done.returncode == 0 and not done.stderr else f"status {done.returncode}\n{done.stderr}"
-
-
-def reported(name, sanitizer, words):
+def reported(mistake, tool, words):
     def case():
-        done = subprocess.run([build(name, sanitizer)], capture_output=True, text=True, timeout=120)
+        done = outcome("mistakes", tool, mistake)
         if done.returncode == 0 or words not in done.stderr:
             return f"status {done.returncode}, and no '{words}'\n{done.stderr}"
         return None
@@ -57,12 +75,23 @@ def reported(name, sanitizer, words):
     return case
 
 
+tools = ("address,undefined", "memory", "thread", "memcheck")  # sanitizers by their names for -fsanitize, and Valgrind's
+programs = build_all()
 report.run(
-    [(f"reading under the {s} sanitizer gives no report", silent(s)) for s in ("address", "memory", "thread")]
+    [(f"reading under {tool} gives no report", silent("reads", tool)) for tool in tools]
+    + [(f"two threads under {tool} give no report", silent("handed_over", tool)) for tool in tools]
     + [
-        ("reading under memcheck gives no report", memcheck),
-        ("a freed buffer that is submitted is reported", reported("freed", "address", "heap-use-after-free")),
-        ("unwritten bytes that are submitted are reported", reported("unwritten", "memory", "use-of-uninitialized-value")),
+        (f"{what} is reported by {tool}", reported(mistake, tool, words))
+        for what, mistake, tool, words in (
+            ("a freed buffer that is submitted", "freed", "address,undefined", "heap-use-after-free"),
+            ("a vector with a freed piece", "freed_piece", "address,undefined", "heap-use-after-free"),
+            ("a request for more than the buffer has", "too_long", "address,undefined", "heap-buffer-overflow"),
+            ("a write of unwritten bytes", "unwritten", "memory", "use-of-uninitialized-value"),
+            ("a write of unwritten bytes", "unwritten", "memcheck", "uninitialised byte"),
+            ("a buffer read before its request has completed", "too_early", "memory", "use-of-uninitialized-value"),
+            ("a buffer read before its request has completed", "too_early", "memcheck", "uninitialised value"),
+            ("a buffer written while in flight and read as complete", "reused", "thread", "data race"),
+        )
     ],
     workers=2,
 )

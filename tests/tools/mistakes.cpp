@@ -1,0 +1,88 @@
+// mistakes NAME: makes one mistake that only the kernel would see happen; the tools that watch memory must say so.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+#include <kaio/kaio.hpp>
+
+namespace {
+
+kaio::file const zero = kaio::file::open("/dev/zero", O_RDWR);
+
+void ignore(kaio::io_result) {}
+
+char* fresh() { return static_cast<char*>(std::malloc(64)); }
+
+void freed() {
+    char* const buffer = fresh();
+    kaio::loop loop(4);
+    loop.submit(kaio::read(zero, std::span(buffer, 64), 0), ignore);
+    std::free(buffer);
+    loop.run();
+}
+
+void freed_piece() {
+    static char kept[64];
+    char* const buffer = fresh();
+    iovec const pieces[] = {{kept, 64}, {buffer, 64}};
+    kaio::loop loop(4);
+    loop.submit(kaio::readv(zero, pieces, 0), ignore);
+    std::free(buffer);
+    loop.run();
+}
+
+void too_long() {
+    char* const buffer = fresh();
+    kaio::loop loop(4);
+    loop.submit(kaio::read(zero, std::span(buffer, 65), 0), ignore);
+    loop.run();
+    std::free(buffer);
+}
+
+void unwritten() {
+    char* const buffer = fresh();
+    kaio::loop loop(4);
+    loop.submit(kaio::write(zero, std::span(buffer, 64), 0), ignore);
+    loop.run();
+    std::free(buffer);
+}
+
+// The read is still in flight as far as the program can know, although the bytes may well be there.
+void too_early() {
+    char* const buffer = fresh();
+    kaio::loop loop(4);
+    loop.submit(kaio::read(zero, std::span(buffer, 64), 0), ignore);
+    loop.flush();
+    std::puts(buffer[10] == 0 ? "zero" : "not zero");
+    loop.run();
+    std::free(buffer);
+}
+
+// One thread writes to a buffer while the read into it is in flight, and another takes it for complete.
+void reused() {
+    static char buffer[64];
+    kaio::context context(4);
+    std::thread submitter([&] {
+        static kaio::iocb block = kaio::read(zero, buffer, 0);
+        kaio::iocb* batch[] = {&block};
+        if (!context.submit(batch)) std::abort();
+        buffer[10] = 'x';
+    });
+    kaio::io_event event;
+    while (context.reap({&event, 1}) == 0) std::this_thread::yield();
+    std::puts(buffer[10] == 0 ? "zero" : "not zero");
+    submitter.join();
+}
+
+} // namespace
+
+int main(int, char** argv) {
+    constexpr struct {
+        const char* name;
+        void (*make)();
+    } mistakes[] = {{"freed", freed},         {"freed_piece", freed_piece}, {"too_long", too_long},
+                    {"unwritten", unwritten}, {"too_early", too_early},     {"reused", reused}};
+    for (auto const& mistake : mistakes)
+        if (std::strcmp(mistake.name, argv[1]) == 0) mistake.make();
+}

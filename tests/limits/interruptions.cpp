@@ -173,9 +173,9 @@ TEST_CASE("two thousand threads with a loop each, that come and go: memory, desc
             std::vector<std::thread> threads;
             for (int i = 0; i < at_once; ++i)
                 threads.emplace_back([&, i] {
+                    unsigned char buffer[100];
                     kaio::loop loop(
                         8, {.setup = {.events = i % 2 == 0 ? kaio::reaping::automatic : kaio::reaping::syscall}});
-                    unsigned char buffer[100];
                     for (int n = 0; n < 20; ++n)
                         loop.submit(kaio::read(file, buffer, 50), [&](kaio::io_result r) {
                             good += r.bytes() == 100 && buffer[99] == test::temporary_file::content(149);

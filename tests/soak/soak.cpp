@@ -1,4 +1,4 @@
-// soak [MILLIONS]: so many million small requests (2 without an argument), every byte checked, mixed with requests that
+// soak [MILLIONS]: so many million small requests (1 without an argument), every byte checked, mixed with requests that
 // must fail in known ways, over loops that come and go. At the end memory and descriptors must be what they were after
 // the first tenth. A program of its own rather than a Catch2 test, so that nothing else allocates.
 #include <cerrno>
@@ -230,7 +230,7 @@ constexpr bool own_memory = true;
 } // namespace
 
 int main(int argc, char** argv) {
-    std::uint64_t const total = (argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 2) * 1'000'000;
+    std::uint64_t const total = (argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 1) * 1'000'000;
     if (total == 0) fail("usage: soak [MILLIONS]");
     static soak s;
     s.file = nameless("/dev/shm", 0);

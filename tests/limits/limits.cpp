@@ -173,7 +173,8 @@ TEST_CASE("no memory, from none at all up to enough: ENOMEM each time, and nothi
                       } catch (const std::system_error& error) {
                           if (error.code().value() != ENOMEM) return 5;
                           if (std::string(error.what()).find("memory") == std::string::npos) return 6;
-                      } catch (const std::bad_alloc&) { // not even for the text
+                      } catch (const std::bad_alloc&) {
+                          return 12; // not even for the text
                       }
                   }
                   // The ring, the two arrays and the operations are refused in turn.

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstdint>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 

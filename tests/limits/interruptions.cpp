@@ -122,6 +122,36 @@ TEST_CASE("signals at 1 kHz while requests come and go: every byte is right, wit
     CHECK(t.wrong() == 0);
 }
 
+TEST_CASE("timers and posts from another thread under signals at 1 kHz: each is called once, none is missed asleep") {
+    int const flags = GENERATE(0, SA_RESTART);
+    constexpr int count = 2000;
+    kaio::basic_loop<counting_kernel> loop(4, {.poll_limit = kaio::timeout::zero()});
+    int posted = 0, expired = 0;
+    std::atomic<bool> done = false;
+    loop.hold();
+    counting_kernel::interrupted = 0;
+    alarm_clock const clock(flags);
+    std::thread poster([&] {
+        sigset_t all;
+        ::sigfillset(&all);
+        ::pthread_sigmask(SIG_BLOCK, &all, nullptr); // the signals are for the loop
+        for (int i = 0; i < count; ++i) {
+            if (!loop.try_post([&] { ++posted; })) return;
+            if (i % 100 == 0) ::usleep(5000); // the loop falls asleep
+        }
+        done = true;
+        loop.post([&] { loop.release(); });
+    });
+    for (int i = 0; i < 100; ++i)
+        loop.submit(kaio::after(std::chrono::milliseconds(i)), [&](kaio::io_result) { ++expired; });
+    loop.run();
+    poster.join();
+    CHECK(done);
+    CHECK(posted == count);
+    CHECK(expired == 100);
+    CHECK(counting_kernel::interrupted >= 10);
+}
+
 TEST_CASE("fork, and fork and exec, with requests in flight: nothing happens to them") {
     bool const exec = GENERATE(false, true);
     asynchronous_file a;

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +28,10 @@ enum kind : unsigned {
     write_record,
     read_record,
     read_vector,
+    read_whole,
+    read_awaited,
+    timer,
+    posted,
     read_short,
     read_behind_end,
     sync_data,
@@ -38,9 +43,22 @@ enum kind : unsigned {
     misaligned,
     kinds
 };
-constexpr const char* names[kinds] = {
-    "writes", "reads",      "readvs",          "short reads", "reads behind the end", "syncs", "polls",
-    "EBADF",  "EOPNOTSUPP", "EINVAL (offset)", "EFAULT",      "EINVAL (alignment)"};
+constexpr const char* names[kinds] = {"writes",
+                                      "reads",
+                                      "readvs",
+                                      "whole reads",
+                                      "awaited reads",
+                                      "timers",
+                                      "posts",
+                                      "short reads",
+                                      "reads behind the end",
+                                      "syncs",
+                                      "polls",
+                                      "EBADF",
+                                      "EOPNOTSUPP",
+                                      "EINVAL (offset)",
+                                      "EFAULT",
+                                      "EINVAL (alignment)"};
 
 [[noreturn]] void fail(const std::string& what) {
     std::printf("FAILED: %s\n0 passed, 1 failed, 0 skipped\n", what.c_str());
@@ -79,10 +97,10 @@ struct soak {
 
     kind choose(const slot& s) {
         std::uint64_t const die = next_random() % 256;
-        if (s.written == 0 || die < 96) return write_record;
-        if (die < 200) return read_record;
-        if (die < 224) return read_vector;
-        kind const rare = static_cast<kind>(read_short + (die - 224) % (kinds - read_short));
+        if (s.written == 0 || die < 80) return write_record;
+        if (die < 160) return read_record;
+        if (die < 208) return static_cast<kind>(read_vector + die % 3); // read_vector, read_whole, read_awaited
+        kind const rare = static_cast<kind>(timer + (die - 208) % (kinds - timer));
         return rare == misaligned && !direct ? bad_offset : rare;
     }
 
@@ -114,6 +132,23 @@ struct soak {
             s.pieces[0] = {s.bytes + area - 10, 10};
             s.pieces[1] = {s.bytes + 10, s.size - 10};
             return give(index, kaio::readv(file, s.pieces, offset));
+        case read_whole:
+        case read_awaited:
+            s.size = s.written_size;
+            s.expected = static_cast<std::int64_t>(s.size);
+            std::memset(s.bytes, 0, s.size);
+            if (s.what == read_awaited) return kaio::spawn(*loop, await_read(index, offset));
+            return loop->submit(kaio::fully(kaio::read(file, std::span(s.bytes).first(s.size), offset)),
+                                [this, index](kaio::transfer_result r) {
+                                    done(index, kaio::io_result(static_cast<std::int64_t>(r.bytes())));
+                                });
+        case timer:
+            s.expected = 0;
+            return loop->submit(kaio::after(kaio::timeout::from_ns(static_cast<std::int64_t>(next_random() % 20'000))),
+                                [this, index](kaio::io_result r) { done(index, r); });
+        case posted:
+            s.expected = 0;
+            return loop->post([this, index] { done(index, kaio::io_result(0)); });
         case read_short:
             s.expected = static_cast<std::int64_t>(next_random() % s.size);
             return give(index, kaio::read(file, bytes, static_cast<std::int64_t>(end_of_file()) - s.expected));
@@ -148,6 +183,11 @@ struct soak {
         fail("no such kind");
     }
 
+    kaio::task<> await_read(unsigned index, std::int64_t offset) {
+        slot& s = slot_[index];
+        done(index, co_await loop->submit(kaio::read(file, std::span(s.bytes).first(s.size), offset)));
+    }
+
     // One in 64 has a handler that is too large for the loop's slab, and is allocated.
     void give(unsigned index, const kaio::request& request) {
         if (next_random() % 64 != 0) return loop->submit(request, [this, index](kaio::io_result r) { done(index, r); });
@@ -167,7 +207,7 @@ struct soak {
             fail(std::string(names[s.what]) + ": result " + std::to_string(r.res()) + ", expected " +
                  std::to_string(s.expected));
         if (s.what == read_vector) std::memcpy(s.bytes, s.bytes + area - 10, 10);
-        if (s.what == read_record || s.what == read_vector)
+        if (s.what >= read_record && s.what <= read_awaited)
             for (std::size_t i = 0; i < s.size; ++i)
                 if (s.bytes[i] != content(s.written, i)) fail("a wrong byte at " + std::to_string(i));
         ++completed;

@@ -71,6 +71,14 @@ def readme():
     return None
 
 
+def reliability():
+    """Whatever docs/reliability.md names is there."""
+    with open(os.path.join(root, "docs/reliability.md"), encoding="utf-8") as file:
+        named = set(re.findall(r"`((?:tests|docs|include)/[^`*]+)`", file.read()))
+    missing = sorted(name for name in named if not os.path.exists(os.path.join(root, name)))
+    return f"docs/reliability.md names what is not there: {missing}" if missing or not named else None
+
+
 cases = [
     (f"{name} writes its file in {folder}", writes(name, folder))
     for name in sorted(programs)
@@ -79,4 +87,5 @@ cases = [
 ]
 cases.append(("write says what is wrong", fails_clearly))
 cases.append(("the README's program is docs/examples/write.cpp", readme))
+cases.append(("the tests that docs/reliability.md names are there", reliability))
 report.run(cases)

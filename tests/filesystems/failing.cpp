@@ -9,7 +9,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
-#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,7 +22,7 @@ namespace {
 
 constexpr std::size_t block = 64 << 10;
 
-std::int64_t at(std::size_t number) { return static_cast<std::int64_t>(number * block); }
+std::int64_t at(std::size_t number, std::size_t size = block) { return static_cast<std::int64_t>(number * size); }
 
 // Block `number` of a file is full of this.
 std::byte content(std::size_t number) { return static_cast<std::byte>(number * 7 + 1); }
@@ -71,19 +70,22 @@ void make_ext4(const test::loop_device& device) {
     REQUIRE(status == 0);
 }
 
-// Writes or reads blocks 0 to count - 1, `depth` at a time, and gives the results.
-std::vector<std::int64_t> each_block(const kaio::file& file, std::size_t count, bool write, unsigned depth = 8) {
+// Writes or reads blocks 0 to count - 1, 8 at a time, and gives the results. Every stride-th comes next, round and round.
+std::vector<std::int64_t> each_block(const kaio::file& file, std::size_t count, bool write, std::size_t size = block,
+                                     std::size_t stride = 1) {
+    constexpr unsigned depth = 8;
     std::vector<kaio::aligned_buffer> buffers;
-    for (unsigned i = 0; i < depth; ++i) buffers.emplace_back(block);
+    for (unsigned i = 0; i < depth; ++i) buffers.emplace_back(size);
     std::vector<std::int64_t> results(count, 1'000'000);
     kaio::loop loop(depth);
     std::size_t next = 0;
     auto submit = [&](auto& self, unsigned slot) -> void {
         if (next == count) return;
-        std::size_t const number = next++;
+        std::size_t const number = next++ * stride % count;
         auto const bytes = std::span<std::byte>(buffers[slot]);
         if (write) std::ranges::fill(bytes, content(number));
-        auto const request = write ? kaio::write(file, bytes, at(number)) : kaio::read(file, bytes, at(number));
+        auto const request =
+            write ? kaio::write(file, bytes, at(number, size)) : kaio::read(file, bytes, at(number, size));
         loop.submit(request, [&, self, slot, number, bytes](kaio::io_result r) {
             CHECK(results[number] == 1'000'000);
             results[number] = r.res();
@@ -129,29 +131,27 @@ TEST_CASE("a device that starts failing: EIO for what is gone, the right bytes f
 }
 
 TEST_CASE("a device whose own storage is full: writes fail, what was written is there") {
-    constexpr std::size_t count = 256;
+    // The loop driver takes a short write for a whole one (seen on Linux 6.18, with plain pwrite too). So pages, of which
+    // there is one or none, and neighbours far apart in time, so that the kernel does not merge them.
+    constexpr std::size_t page = 4096, count = 2048;
     if (::geteuid() != 0) SKIP_TEST("a loop device needs root");
     mounted const small("tmpfs", "none", "size=4m");
-    test::loop_device device(count * block, 512, small.folder()); // promises 16 MiB
+    test::loop_device device(count * page, 512, small.folder()); // promises 8 MiB
     if (!device) SKIP_TEST(device.why_not());
     kaio::file const file = kaio::file::open(device.path(), O_RDWR | O_DIRECT);
-    auto const written = each_block(file, count, true);
-    std::set<std::int64_t> errors;
-    auto const failed = std::ranges::count_if(written, [&](std::int64_t res) {
-        if (res < 0) errors.insert(res);
-        return res != whole;
-    });
-    CHECK(failed >= 192);
-    CHECK(failed < 250);
-    errors.erase(-ENOSPC);
-    errors.erase(-EIO);
-    CHECK(errors.empty());
-    kaio::aligned_buffer bytes(block);
-    for (std::size_t i = 0; i < count; ++i)
-        if (written[i] == whole) {
-            REQUIRE(::pread(file.fd(), bytes.data(), block, at(i)) == whole);
-            REQUIRE(holds(bytes, i));
+    auto const written = each_block(file, count, true, page, 37);
+    auto const good = std::ranges::count(written, static_cast<std::int64_t>(page));
+    CHECK(good > 900);
+    CHECK(good <= 1024);
+    kaio::aligned_buffer bytes(page);
+    for (std::size_t i = 0; i < count; ++i) {
+        if (written[i] != page) {
+            REQUIRE((written[i] == -ENOSPC || written[i] == -EIO));
+            continue;
         }
+        REQUIRE(::pread(file.fd(), bytes.data(), page, at(i, page)) == page);
+        REQUIRE(holds(bytes, i));
+    }
 }
 
 TEST_CASE("a file system that fills up under direct I/O: ENOSPC or a short write, and room again after a delete") {

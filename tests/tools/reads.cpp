@@ -1,11 +1,30 @@
-// Reads through the ring and through io_getevents, into one buffer and into several, and looks at every byte: no tool
-// that watches memory may object. With the argument `valgrind` it leaves out the ring, as kaio does by itself there.
+// Reads through the ring and through io_getevents, into one buffer and into several, with handlers and in a coroutine,
+// and looks at every byte: no tool that watches memory may object. With the argument `valgrind` it leaves out the ring, as kaio does by itself there.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <span>
 
 #include <kaio/kaio.hpp>
+
+namespace {
+
+int count_x(const char* bytes, std::size_t size) {
+    int count = 0;
+    for (std::size_t i = 0; i < size; ++i) count += bytes[i] == 'x';
+    return count;
+}
+
+kaio::task<int> awaited(kaio::loop& loop, int fd) {
+    char bytes[200];
+    kaio::io_result const r = co_await loop.submit(kaio::read(fd, bytes, 4000)); // the last 96 bytes of the file
+    int count = count_x(bytes, r.bytes());
+    co_await loop.sleep_for(kaio::timeout::zero());
+    kaio::transfer_result const all = co_await loop.submit(kaio::fully(kaio::read(fd, bytes, 0)));
+    co_return count + count_x(bytes, all.bytes());
+}
+
+} // namespace
 
 int main(int argc, char**) {
     char path[] = "/dev/shm/kaio-tools-XXXXXX";
@@ -22,16 +41,14 @@ int main(int argc, char**) {
         char* const two = static_cast<char*>(std::malloc(300));
         iovec const pieces[] = {{two, 100}, {two + 200, 50}};
         int count = 0;
-        loop.submit(kaio::read(fd, std::span(one, 4096), 0), [&](kaio::io_result r) {
-            for (std::size_t i = 0; i < r.bytes(); ++i) count += one[i] == 'x';
-        });
-        loop.submit(kaio::readv(fd, pieces, 0), [&](kaio::io_result) {
-            for (int i = 0; i < 100; ++i) count += two[i] == 'x';
-            for (int i = 200; i < 250; ++i) count += two[i] == 'x';
-        });
+        loop.submit(kaio::read(fd, std::span(one, 4096), 0),
+                    [&](kaio::io_result r) { count += count_x(one, r.bytes()); });
+        loop.submit(kaio::readv(fd, pieces, 0),
+                    [&](kaio::io_result) { count += count_x(two, 100) + count_x(two + 200, 50); });
+        count += kaio::sync_wait(loop, awaited(loop, fd));
         loop.run();
         std::free(one);
         std::free(two);
-        if (count != 4096 + 150) return 2;
+        if (count != 4096 + 150 + 96 + 200) return 2;
     }
 }

@@ -1,131 +1,124 @@
-// kaio-bench: random reads through kaio, through the system calls by hand, and through libaio, side by side.
+// kaio-bench: disk requests through kaio, through the system calls by hand, and through its peers, side by side.
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <exception>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <sys/resource.h>
 
-#include "input.hpp"
-#include "measure.hpp"
+#include "instructions.hpp"
+#include "json.hpp"
+#include "options.hpp"
+#include "progress.hpp"
 #include "report.hpp"
+#include "system_calls.hpp"
 
 namespace {
 
 using namespace bench;
 
-std::vector<engine_ptr> all_engines() {
-    std::vector<engine_ptr> all;
-    for (auto make : {kaio_loop, kaio_owned, kaio_blocking, kaio_syscall, kaio_context, raw_ring, raw_syscall, libaio,
-                      pread_engine})
-        all.push_back(make());
-    return all;
+target target_of(const medium& on, const chapter& of, unsigned depth, unsigned jobs) {
+    return {on.file.fd(), on.size / of.block_size, of.block_size, of.what, depth, jobs};
 }
 
-constexpr double seconds_in_all = 40; // of the rounds; setting up, latencies and system calls come on top
-
-struct arguments {
-    std::vector<engine_ptr> engines = all_engines();
-    input_options input;
-    plan what;
-    std::vector<unsigned> depths{1, 4, 32, 128};
-    std::vector<std::string> names;
-};
-
-void add_options(CLI::App& app, arguments& to) {
-    to.input.size = 256u << 20;
-    to.input.block = 4096;
-    to.what.rounds = 7;
-    to.what.requests = 0;
-    app.add_option("path", to.input.path,
-                   "A file or block device, which is only read. Without one: a temporary file in $TMPDIR or here");
-    app.add_flag("--loop-device", to.input.loop_device, "A loop device over memory instead (root)");
-    app.add_flag("--buffered", to.input.buffered, "Without O_DIRECT");
-    app.add_option("--depth", to.depths, "Reads in flight, a list")
-        ->delimiter(',')
-        ->allow_extra_args(false) // what follows a list is the path
-        ->check(CLI::Range(1, 4096))
-        ->capture_default_str();
-    std::vector<std::string> known;
-    for (const engine_ptr& e : to.engines) known.push_back(e->name());
-    app.add_option("--engine", to.names, "Only these, a list (raw-ring is what the others are compared with)")
-        ->delimiter(',')
-        ->allow_extra_args(false)
-        ->check(CLI::IsMember(known));
-    app.add_option("--requests", to.what.requests, "Reads per round; default: what keeps the whole run below a minute")
-        ->check(CLI::Range(1u, 1'000'000'000u));
-    app.add_option("--size", to.input.size, "Bytes of a temporary file or loop device, such as 64M")
-        ->transform(CLI::AsSizeValue(false))
-        ->capture_default_str();
-    app.add_option("--block", to.input.block, "Bytes of one read")
-        ->transform(CLI::AsSizeValue(false))
-        ->check(CLI::Range(1u, 1u << 30))
-        ->capture_default_str();
-    app.add_option("--rounds", to.what.rounds, "Rounds; figures are medians of them")
-        ->check(CLI::Range(1u, 1000u))
-        ->capture_default_str();
-    std::string text = "Engines:\n";
-    for (const engine_ptr& e : to.engines) text += fmt::format("  {:<14}{}\n", e->name(), e->what());
-    app.footer(
-        text +
-        "\nColumns: requests per second; the same as a multiple of raw-ring's; spread, the fastest round to the\n"
-        "slowest; CPU time of this process per request; 99th percentile of the latency; system calls per\n"
-        "request, exact for root, else under ptrace, which on a device makes them too low.");
-}
-
-void choose(arguments& to) {
-    for (const engine_ptr& e : to.engines)
-        if (to.names.empty() || std::find(to.names.begin(), to.names.end(), e->name()) != to.names.end())
-            to.what.engines.push_back(e.get());
-    for (const engine* e : to.what.engines)
-        if (!e->missing().empty()) fmt::print("{}: {}\n", e->name(), e->missing());
-    std::sort(to.depths.begin(), to.depths.end());
-    to.depths.erase(std::unique(to.depths.begin(), to.depths.end()), to.depths.end());
-    auto const passes = (to.what.rounds + 3) * to.what.engines.size() * to.depths.size();
-    to.what.seconds_per_pass = std::min(0.25, seconds_in_all / static_cast<double>(passes));
-}
-
-int run(arguments& with) {
-    choose(with);
-    input const in = open_input(with.input);
-    fmt::print("Random reads of {} bytes from {}; {} interleaved rounds, medians.\n", with.input.block, in.description,
-               with.what.rounds);
-    if (!in.notice.empty()) fmt::print("{}\n", in.notice);
-    std::fflush(stdout);
-
-    target to{in.file.fd(), in.size / with.input.block, with.input.block, 0};
-    std::vector<row> rows;
-    call_counts notes;
-    for (unsigned depth : with.depths) {
-        to.depth = depth;
-        auto const more = measure(with.what, to, notes);
-        rows.insert(rows.end(), more.begin(), more.end());
+// Opens the medium and says what will be done there.
+medium open_chapter(const settings& with, const std::string& kind, chapter& of) {
+    medium_options options = with.medium;
+    options.kind = kind;
+    of.rw = with.rw;
+    of.what = with.what;
+    of.block_size = with.medium.block;
+    if (kind == "null") { // only writes cost nothing there, and it knows no fsync
+        of.rw = "randwrite";
+        of.what = {true, 0, 0};
     }
-    if (rows.empty()) throw std::runtime_error("none of these engines can do any of these depths here");
-    if (!notes.why_not.empty()) fmt::print("Some system calls are not counted: {}.\n", notes.why_not);
-    if (notes.slowed)
-        fmt::print("System calls were counted under ptrace, which slows them: on a device the true counts are higher. "
-                   "As root they are exact.\n");
-    fmt::print("\n{}\n{}", table(rows), meaning(rows, with.what.rounds));
+    medium on = open_medium(options);
+    of.medium = kind == "filename" ? with.medium.filename : kind;
+    of.description = on.description;
+    of.notice = on.notice;
+    return on;
+}
+
+// Registered and duplicated descriptors, threads and their stacks: as many as the system lets this process have.
+void raise_limits() {
+    rlimit limit;
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int run_alone(const settings& with) {
+    chapter of;
+    medium const on = open_chapter(with, with.media.front(), of);
+    bench::run_alone(*with.how.engines.front(), target_of(on, of, with.depths.front(), with.jobs.front()),
+                     with.alone, with.how.seed);
+    return 0;
+}
+
+void write_json(const settings& with, const std::string& text) {
+    if (with.json == "-") {
+        fmt::print("{}\n", text);
+        return;
+    }
+    std::FILE* const file = std::fopen(with.json.c_str(), "w");
+    bool const written = file && std::fputs(text.c_str(), file) >= 0;
+    if ((file && std::fclose(file) != 0) || !written) throw std::system_error(errno, std::system_category(), with.json);
+}
+
+int run(const settings& with) {
+    bool const words = with.json != "-";
+    std::size_t const groups = with.media.size() * with.depths.size() * with.jobs.size();
+    progress_line line(groups * passes(with.how) * with.how.engines.size(), with.quiet);
+    std::vector<chapter> all;
+    for (const std::string& kind : with.media) {
+        line.step("making " + kind);
+        chapter of;
+        medium const on = open_chapter(with, kind, of);
+        for (unsigned jobs : with.jobs)
+            for (unsigned depth : with.depths) {
+                auto rows = measure(with.how, target_of(on, of, depth, jobs), [&](const std::string& what) {
+                    line.step(fmt::format("{}, depth {}, {}", of.medium, depth, what));
+                });
+                std::move(rows.begin(), rows.end(), std::back_inserter(of.rows));
+            }
+        if (of.rows.empty()) throw std::runtime_error("none of these engines can do any of these depths");
+        line.clear();
+        if (words) fmt::print("{}\n", table(of));
+        std::fflush(stdout);
+        all.push_back(std::move(of));
+    }
+
+    instruction_counts instructions;
+    if (with.instructions) {
+        unsigned const depth = std::min(with.depths.back(), 32u); // valgrind maps less of the ring than the kernel fills
+        instructions = count_instructions(with.how.engines, depth, [&](const std::string& what) { line.step(what); });
+        line.clear();
+        if (words) fmt::print("{}\n", table(instructions));
+    }
+    if (!with.json.empty()) write_json(with, to_json(with, all, instructions));
+    if (words) {
+        if (std::string const notice = system_calls_notice(); !notice.empty()) fmt::print("{}\n", notice);
+        fmt::print("{}", meaning(all, with.how.rounds));
+    }
     return 0;
 }
 
 } // namespace
 
 int main(int argc, char** argv) {
-    arguments with;
-    CLI::App app("Random reads through kaio, through the system calls by hand, and through libaio, side by side.",
-                 "kaio-bench");
-    add_options(app, with);
-    CLI11_PARSE(app, argc, argv);
+    settings with;
+    if (auto const status = parse(argc, argv, with)) return *status;
     hold_signals();
+    raise_limits();
     try {
-        return run(with);
+        return with.alone != 0 ? run_alone(with) : run(with);
     } catch (const interrupted& by) {
-        fmt::print(stderr, "kaio-bench: interrupted\n");
+        fmt::print(stderr, "kaio-bench: interrupted; all that was made is removed\n");
         return 128 + by.signal;
     } catch (const std::exception& error) {
         fmt::print(stderr, "kaio-bench: {}\n", error.what());

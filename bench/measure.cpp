@@ -1,85 +1,28 @@
 #include "measure.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <csignal>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <system_error>
+#include <exception>
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
-#include <kaio/io/aligned_buffer.hpp>
+#include "jobs.hpp"
+#include "system_calls.hpp"
 
 namespace bench {
 namespace {
 
-constexpr const char* yardstick = "raw-ring";
-
-struct timing {
-    double seconds;
-    double cpu; // seconds
-};
-
 struct candidate {
-    const engine* how;
-    std::vector<timing> rounds;
+    row made;
+    std::uint64_t ramp = 1;
+    std::vector<timing> rounds = {};
 };
-
-double cpu_seconds() {
-    rusage usage;
-    ::getrusage(RUSAGE_SELF, &usage);
-    auto const seconds = [](timeval t) {
-        return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
-    };
-    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
 
 sigset_t stop_signals() {
     sigset_t set;
     sigemptyset(&set);
     for (int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
     return set;
-}
-
-void stop_if_asked() {
-    sigset_t pending;
-    sigpending(&pending);
-    for (int signal : {SIGINT, SIGTERM, SIGHUP})
-        if (sigismember(&pending, signal) == 1) throw interrupted{signal};
-}
-
-class stopwatch final : public meter {
-public:
-    timing took() const noexcept { return took_; }
-
-private:
-    void begin() override {
-        took_.cpu = cpu_seconds();
-        start_ = std::chrono::steady_clock::now();
-    }
-    void end() override {
-        took_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-        took_.cpu = cpu_seconds() - took_.cpu;
-    }
-
-    timing took_{};
-    std::chrono::steady_clock::time_point start_;
-};
-
-workload make_workload(const target& to, kaio::aligned_buffer& memory, std::uint64_t requests, std::uint64_t seed) {
-    return {to.fd, to.blocks,     to.block_size, to.depth, std::max<std::uint64_t>(requests, to.depth),
-            seed,  memory.data(), nullptr};
-}
-
-timing run(const engine& how, workload work) {
-    stop_if_asked();
-    stopwatch watch;
-    work.measured = &watch;
-    how.run(work);
-    return watch.took();
 }
 
 double median(std::vector<double> values) {
@@ -94,42 +37,36 @@ template <class F> double median_of(std::size_t rounds, F f) {
     return median(std::move(values));
 }
 
-// Requests that take about so many seconds.
-std::uint64_t calibrate(const engine& how, workload work, double seconds) {
+// How many requests of this engine take so long as the plan wants. It is its own warming up, too.
+void calibrate(candidate& who, const plan& what, job_runner& runner) {
+    constexpr std::uint64_t most = 50'000'000;
+    std::uint64_t requests = 64;
     for (;;) {
-        double const took = run(how, work).seconds;
-        auto const done = static_cast<double>(work.requests);
-        if (took >= seconds / 4 || work.requests >= 50'000'000)
-            return static_cast<std::uint64_t>(done * seconds / took);
-        work.requests *= 2;
+        stop_if_asked();
+        double const took = runner.run(*who.made.how, requests / 4, requests, what.seed).seconds;
+        if (took >= what.seconds / 4 || requests >= most) {
+            double const per_second = static_cast<double>(std::max<std::uint64_t>(requests, runner.to().depth)) / took;
+            who.made.requests = what.requests != 0 ? what.requests : static_cast<std::uint64_t>(per_second * what.seconds);
+            who.made.requests = std::max<std::uint64_t>(who.made.requests, runner.to().depth);
+            who.ramp = static_cast<std::uint64_t>(per_second * what.ramp) + 1;
+            return;
+        }
+        requests *= took < what.seconds / 32 ? 8 : 2;
     }
 }
 
-row summarize(const candidate& who, const candidate* measure_by, unsigned depth, std::uint64_t requests) {
-    auto const n = static_cast<double>(requests);
-    std::size_t const rounds = who.rounds.size();
-    auto const [fastest, slowest] = std::minmax_element(who.rounds.begin(), who.rounds.end(),
-                                                        [](timing a, timing b) { return a.seconds < b.seconds; });
-    row made{};
-    made.how = who.how;
-    made.depth = depth;
-    made.rate = median_of(rounds, [&](std::size_t i) { return n / who.rounds[i].seconds; });
-    made.cpu = median_of(rounds, [&](std::size_t i) { return who.rounds[i].cpu * 1e6 / n; });
-    made.spread = slowest->seconds / fastest->seconds;
+void summarize(candidate& who, const candidate* measure_by, unsigned jobs) {
+    row& made = who.made;
+    auto const n = static_cast<double>(made.requests * jobs);
+    for (timing const& round : who.rounds) made.rates.push_back(n / round.seconds);
+    made.rate = median(made.rates);
+    auto const [slowest, fastest] = std::minmax_element(made.rates.begin(), made.rates.end());
+    made.spread = *fastest / *slowest;
+    made.user = median_of(who.rounds.size(), [&](std::size_t i) { return who.rounds[i].user * 1e6 / n; });
+    made.system = median_of(who.rounds.size(), [&](std::size_t i) { return who.rounds[i].system * 1e6 / n; });
     if (measure_by)
-        made.ratio =
-            median_of(rounds, [&](std::size_t i) { return measure_by->rounds[i].seconds / who.rounds[i].seconds; });
-    return made;
-}
-
-double percentile_99(const engine& how, workload work) {
-    std::vector<std::uint32_t> latencies;
-    latencies.reserve(work.requests);
-    work.latencies = &latencies;
-    run(how, work);
-    auto const at = latencies.begin() + static_cast<std::ptrdiff_t>((latencies.size() - 1) * 99 / 100);
-    std::nth_element(latencies.begin(), at, latencies.end());
-    return *at / 1e3;
+        made.ratio = median_of(who.rounds.size(),
+                               [&](std::size_t i) { return made.rates[i] / measure_by->made.rates[i]; });
 }
 
 } // namespace
@@ -139,48 +76,67 @@ void hold_signals() {
     sigprocmask(SIG_BLOCK, &set, nullptr);
 }
 
-void slot::fail(std::int64_t result) {
-    if (result < 0)
-        fmt::print(stderr, "kaio-bench: a read failed: {}\n", std::strerror(static_cast<int>(-result)));
-    else
-        fmt::print(stderr, "kaio-bench: a read ended after {} bytes\n", result);
-    std::_Exit(1);
+void stop_if_asked() {
+    sigset_t pending;
+    sigpending(&pending);
+    for (int signal : {SIGINT, SIGTERM, SIGHUP})
+        if (sigismember(&pending, signal) == 1) throw interrupted{signal};
 }
 
-void call_failed(const char* call, int error) { throw std::system_error(error, std::system_category(), call); }
+void run_alone(const engine& how, const target& to, std::uint64_t requests, std::uint64_t seed) {
+    job_runner(to).run(how, 1, requests, seed);
+}
 
-std::vector<row> measure(const plan& what, const target& to, call_counts& notes) {
+std::vector<row> measure(const plan& what, const target& to, const std::function<void(const std::string&)>& progress) {
     std::vector<candidate> all;
-    for (const engine* how : what.engines)
-        if (to.depth <= how->deepest() && how->missing().empty()) all.push_back({how, {}});
-    if (all.empty()) return {};
-
-    auto const found =
-        std::find_if(all.begin(), all.end(), [](const candidate& c) { return c.how->name() == yardstick; });
-    const candidate* const measure_by = found == all.end() ? nullptr : &*found;
-
-    kaio::aligned_buffer memory(to.block_size * to.depth);
-    std::memset(memory.data(), 1, memory.size()); // so that no page comes into being while the clock runs
-    std::uint64_t requests = what.requests;
-    if (requests == 0)
-        requests = calibrate(*(measure_by ? *measure_by : all.front()).how, make_workload(to, memory, 64, 1),
-                             what.seconds_per_pass);
-    workload work = make_workload(to, memory, requests, 1);
-
-    for (candidate& who : all) run(*who.how, work); // none is measured cold
-    for (unsigned round = 0; round < what.rounds; ++round)
-        for (candidate& who : all) {
-            work.seed = round + 1;
-            who.rounds.push_back(run(*who.how, work));
+    job_runner runner(to);
+    for (const engine* how : what.engines) {
+        if (to.depth > how->deepest()) continue;
+        progress("warming up " + how->name());
+        candidate& who = all.emplace_back();
+        who.made.how = how;
+        who.made.depth = to.depth;
+        who.made.jobs = to.jobs;
+        who.made.why_not = how->missing();
+        if (!who.made.why_not.empty()) continue;
+        try {
+            calibrate(who, what, runner);
+        } catch (const std::exception& refused) {
+            who.made.why_not = refused.what();
         }
-
-    std::vector<row> rows;
-    for (const candidate& who : all) {
-        rows.push_back(summarize(who, measure_by, to.depth, work.requests));
-        rows.back().p99 = percentile_99(*who.how, work);
-        stop_if_asked();
-        rows.back().calls = count_system_calls(*who.how, work, notes);
     }
+
+    auto const each = [&](const std::string& text, auto&& f) {
+        for (candidate& who : all)
+            if (who.made.why_not.empty()) {
+                progress(fmt::format("{}: {}", text, who.made.how->name()));
+                stop_if_asked();
+                f(who);
+            }
+    };
+    for (unsigned round = 1; round <= what.rounds; ++round)
+        each(fmt::format("round {} of {}", round, what.rounds), [&](candidate& who) {
+            who.rounds.push_back(runner.run(*who.made.how, who.ramp, who.made.requests, what.seed + round));
+        });
+    for (unsigned round = 1; round <= what.latency_rounds; ++round)
+        each("latencies", [&](candidate& who) {
+            runner.run(*who.made.how, who.ramp, who.made.requests, what.seed + round, &who.made.times);
+        });
+    each("system calls", [&](candidate& who) { who.made.calls = count_system_calls(*who.made.how, runner, who.made.requests); });
+
+    auto const found = std::find_if(all.begin(), all.end(), [](const candidate& c) {
+        return c.made.how->name() == yardstick && c.made.why_not.empty();
+    });
+    // The yardstick's own rates are there before any is compared with them.
+    if (found != all.end()) summarize(*found, nullptr, to.jobs);
+    std::vector<row> rows;
+    for (candidate& who : all) {
+        if (who.made.why_not.empty()) {
+            if (found == all.end() || &who != &*found) summarize(who, found == all.end() ? nullptr : &*found, to.jobs);
+            else who.made.ratio = 1;
+        }
+    }
+    for (candidate& who : all) rows.push_back(std::move(who.made));
     return rows;
 }
 

@@ -8,11 +8,9 @@
 namespace bench {
 namespace {
 
-constexpr double too_wide = 1.3; // fastest round to slowest
-
-const row* find(const std::vector<row>& rows, const std::string& name, unsigned depth) {
+const row* find(const std::vector<row>& rows, const std::string& name, const row& like) {
     for (const row& r : rows)
-        if (r.how->name() == name && r.depth == depth) return &r;
+        if (r.how->name() == name && r.depth == like.depth && r.jobs == like.jobs && r.why_not.empty()) return &r;
     return nullptr;
 }
 
@@ -25,75 +23,128 @@ std::string text(range r) {
     return low == high ? low : low + " to " + high;
 }
 
-bool noisy(const row& r) { return r.spread > too_wide; }
-
-// The rate of `name` to that of `other`, over the depths where neither is noisy.
+// The rate of `name` to that of `other`, over the rows where neither is noisy.
 std::optional<range> compare(const std::vector<row>& rows, const std::string& name, const std::string& other) {
     std::optional<range> found;
     for (const row& r : rows) {
-        const row* const against = find(rows, other, r.depth);
-        if (r.how->name() != name || !against || noisy(r) || noisy(*against)) continue;
-        double const ratio = other == "raw-ring" && r.ratio ? *r.ratio : r.rate / against->rate;
+        const row* const against = find(rows, other, r);
+        if (r.how->name() != name || !r.why_not.empty() || !against || r.noisy() || against->noisy()) continue;
+        double const ratio = other == yardstick && r.ratio ? *r.ratio : r.rate / against->rate;
         found = found ? range{std::min(found->low, ratio), std::max(found->high, ratio)} : range{ratio, ratio};
     }
     return found;
 }
 
-std::string speed(const std::vector<row>& rows) {
-    auto const ring = compare(rows, "kaio", "raw-ring"), other = compare(rows, "kaio", "libaio");
-    if (!ring && !other)
-        return "Speed: nothing to compare; that takes kaio and raw-ring or libaio at a depth where neither is marked "
-               "!.";
-    std::string line = "Speed: kaio's loop (kaio) does ";
-    if (ring) line += text(*ring) + " times the requests per second of the ring taken by hand (raw-ring)";
-    if (other) line += (ring ? ", and " : "") + text(*other) + " times those of libaio";
-    line += rows.front().depth == rows.back().depth ? " at this depth" : " over these depths";
-    return line + (std::any_of(rows.begin(), rows.end(), noisy) ? ", without the rows marked !." : ".");
+// How many rows were measured, and how many of them are noisy.
+std::pair<std::size_t, std::size_t> count(const std::vector<chapter>& all) {
+    std::size_t measured = 0, noisy = 0;
+    for (const chapter& of : all)
+        for (const row& r : of.rows) {
+            measured += r.why_not.empty();
+            noisy += r.why_not.empty() && r.noisy();
+        }
+    return {measured, noisy};
 }
 
-std::string cost(const std::vector<row>& rows) {
-    unsigned const deepest = rows.back().depth;
-    const row *const polling = find(rows, "kaio", deepest), *const blocking = find(rows, "kaio-blocking", deepest);
-    if (!polling || !blocking || !polling->calls || !blocking->calls)
-        return "Cost: what one request takes is the CPU time of this process; the kernel's own threads are not in it.";
-    return fmt::format("Cost: kaio looks at the empty ring for up to 100 µs before it sleeps, and at depth {} "
-                       "takes {:.2f} µs of CPU and {:.2f} system calls per request; kaio-blocking sleeps at once, and "
-                       "takes {:.2f} µs and {:.2f}.",
-                       deepest, polling->cpu, *polling->calls, blocking->cpu, *blocking->calls);
+std::string speed(const std::vector<chapter>& all) {
+    std::string line;
+    for (const chapter& of : all) {
+        std::string part;
+        for (const char* other : {yardstick, "libaio", "io_uring"})
+            if (auto const ratio = compare(of.rows, "kaio", other))
+                part += fmt::format("{}{} × {}", part.empty() ? "" : ", ", text(*ratio),
+                                    other == std::string(yardstick) ? "the loop written by hand (raw-ring)" : other);
+        if (!part.empty()) line += fmt::format("{}on {}: {}", line.empty() ? "" : "; ", of.medium, part);
+    }
+    if (line.empty())
+        return "Speed: nothing to compare; that takes kaio and raw-ring, libaio or io_uring where neither is marked !.";
+    return "Speed: requests per second of kaio's loop with callbacks, over all depths where neither is marked !, " +
+           line + '.';
 }
 
-std::string noise(const std::vector<row>& rows, unsigned rounds) {
-    auto const widest =
-        std::max_element(rows.begin(), rows.end(), [](const row& a, const row& b) { return a.spread < b.spread; });
-    auto const wide = std::count_if(rows.begin(), rows.end(), noisy);
-    if (rounds == 1) return "Noise: one round shows no spread, so nothing can be concluded; --rounds 7 shows it.";
-    if (wide == 0)
+std::string cost(const std::vector<chapter>& all) {
+    for (auto of = all.rbegin(); of != all.rend(); ++of)
+        for (auto r = of->rows.rbegin(); r != of->rows.rend(); ++r) {
+            const row* const asleep = find(of->rows, "kaio-blocking", *r);
+            if (r->how->name() != "kaio" || !r->why_not.empty() || !asleep || !r->calls || !asleep->calls) continue;
+            return fmt::format("Cost: on {} at depth {} a request takes {:.2f} µs of CPU and {:.2f} system calls with "
+                               "kaio, which looks at the empty ring while that pays, and {:.2f} µs and {:.2f} with "
+                               "kaio-blocking, which sleeps at once; the kernel's own threads are not in it.",
+                               of->medium, r->depth, r->user + r->system, *r->calls, asleep->user + asleep->system,
+                               *asleep->calls);
+        }
+    return "Cost: what one request takes is the CPU time of this process; the kernel's own threads are not in it.";
+}
+
+std::string noise(const std::vector<chapter>& all, unsigned rounds) {
+    if (rounds == 1) return "Noise: one round shows no spread, so nothing can be concluded; --rounds=7 shows it.";
+    auto const [measured, noisy] = count(all);
+    double widest = 1;
+    for (const chapter& of : all)
+        for (const row& r : of.rows)
+            if (r.why_not.empty()) widest = std::max(widest, r.spread);
+    if (noisy == 0)
         return fmt::format("Noise: rounds of the same engine differ by a factor of up to {:.2f}, and a difference "
                            "between engines that is smaller than that is none.",
-                           widest->spread);
+                           widest);
     return fmt::format("Noise: {} of {} rows are marked ! because their rounds differ by more than a factor of {:.1f} "
-                       "(up to {:.2f}): they are too noisy to conclude anything from.",
-                       wide, rows.size(), too_wide, widest->spread);
+                       "(up to {:.2f}): the spread is too wide to conclude anything from them.",
+                       noisy, measured, too_wide, widest);
+}
+
+std::string microseconds(double ns) {
+    return ns < 99'950 ? fmt::format("{:.1f}", ns / 1e3) : fmt::format("{:.0f}", ns / 1e3);
 }
 
 } // namespace
 
-std::string table(const std::vector<row>& rows) {
-    std::string out = fmt::format("{:>5}  {:<14}{:>11}{:>13}{:>9}{:>9}{:>10}{:>9}\n", "depth", "engine", "requests/s",
-                                  "of raw-ring", "spread", "CPU µs", "p99 µs", "calls");
-    unsigned depth = 0;
-    for (const row& r : rows) {
-        if (depth != 0 && r.depth != depth) out += '\n';
-        depth = r.depth;
-        out += fmt::format("{:>5}  {:<14}{:>11.0f}{:>13}{:>8.2f}{}{:>9.2f}{:>10.1f}{:>9}\n", r.depth, r.how->name(),
-                           r.rate, r.ratio ? fmt::format("{:.2f}", *r.ratio) : "-", r.spread, noisy(r) ? '!' : ' ',
-                           r.cpu, r.p99, r.calls ? fmt::format("{:.2f}", *r.calls) : "-");
+double megabytes(const chapter& of, const row& r) {
+    double share = 1; // of the requests that move bytes
+    if (of.what.sync_every != 0) {
+        double const writes = 1 - of.what.reads / 100.0;
+        share = of.what.sync_every / (of.what.sync_every + writes);
+    }
+    return r.rate * share * static_cast<double>(of.block_size) / 1e6;
+}
+
+std::string table(const chapter& of) {
+    std::string out = fmt::format("{} of {} bytes, {}: {}\n", of.rw, of.block_size, of.medium, of.description);
+    if (!of.notice.empty()) out += of.notice + '\n';
+    bool const jobs = std::any_of(of.rows.begin(), of.rows.end(), [](const row& r) { return r.jobs != 1; });
+    out += fmt::format("{:>5} {}{:<15}{:>10}{:>8}{:>10}{:>8}{:>7}{:>8}{:>9}{:>8}{:>8}{:>8}{:>8}{:>7}\n", "depth",
+                       jobs ? "jobs " : "", "engine", "requests/s", "MB/s", "× by hand", "spread", "user", "system",
+                       "p50 µs", "p99", "p99.9", "max", "stuck", "calls");
+    const row* before = nullptr;
+    for (const row& r : of.rows) {
+        if (before && (r.depth != before->depth || r.jobs != before->jobs)) out += '\n';
+        before = &r;
+        out += fmt::format("{:>5} {}{:<15}", r.depth, jobs ? fmt::format("{:>4} ", r.jobs) : "", r.how->name());
+        if (!r.why_not.empty()) {
+            out += "  " + r.why_not + '\n';
+            continue;
+        }
+        histogram const &latency = r.times.latency, &stuck = r.times.stuck;
+        out += fmt::format("{:>10.0f}{:>8.0f}{:>10}{:>7.2f}{}{:>7.2f}{:>8.2f}{:>9}{:>8}{:>8}{:>8}{:>8}{:>7}\n", r.rate,
+                           megabytes(of, r), r.ratio ? fmt::format("{:.2f}", *r.ratio) : "-", r.spread,
+                           r.noisy() ? '!' : ' ', r.user, r.system, microseconds(latency.at(0.5)),
+                           microseconds(latency.at(0.99)), microseconds(latency.at(0.999)), microseconds(latency.max()),
+                           stuck.count() ? microseconds(stuck.max()) : "-",
+                           r.calls ? fmt::format("{:.2f}", *r.calls) : "-");
     }
     return out;
 }
 
-std::string meaning(const std::vector<row>& rows, unsigned rounds) {
-    return speed(rows) + '\n' + cost(rows) + '\n' + noise(rows, rounds) + '\n';
+std::string table(const instruction_counts& counts) {
+    std::string out =
+        fmt::format("Instructions of one request in user space, at depth {} on /dev/null (callgrind)\n", counts.depth);
+    for (const instruction_count& count : counts.all)
+        out += fmt::format("  {:<15}{}\n", count.how->name(),
+                           count.why_not.empty() ? fmt::format("{:>8.1f}", count.per_request) : "  " + count.why_not);
+    return out;
+}
+
+std::string meaning(const std::vector<chapter>& all, unsigned rounds) {
+    return speed(all) + '\n' + cost(all) + '\n' + noise(all, rounds) + '\n';
 }
 
 } // namespace bench

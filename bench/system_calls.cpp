@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 
 #include <fcntl.h>
 #include <linux/perf_event.h>
@@ -28,6 +29,9 @@ class marks_for_parent final : public meter {
     void begin() override { ::syscall(SYS_getpgid, mark); }
     void end() override { ::syscall(SYS_getpgid, mark); }
 };
+
+bool slowed = false;
+std::string why_not;
 
 [[noreturn]] void run_traced(const engine& how, workload work) {
     int status = 1;
@@ -78,7 +82,17 @@ std::uint64_t read_id_in_namespace() {
     return id;
 }
 
-// Counts every entry of this thread into the kernel between begin and end.
+// Threads that were there before the counter are not counted: waits until those that glibc keeps for a second are gone.
+void wait_for_idle_threads() {
+    for (int tries = 0; tries < 200; ++tries) {
+        std::error_code ignored;
+        auto const threads = std::filesystem::directory_iterator("/proc/self/task", ignored);
+        if (std::distance(begin(threads), end(threads)) <= 1) return;
+        ::usleep(10'000);
+    }
+}
+
+// Counts every entry into the kernel between begin and end, of this thread and of those that it makes meanwhile.
 class perf_counter final : public meter {
 public:
     perf_counter() {
@@ -92,6 +106,7 @@ public:
         what.type = PERF_TYPE_TRACEPOINT;
         what.config = id;
         what.disabled = 1;
+        what.inherit = 1;
         fd_ = static_cast<int>(::syscall(SYS_perf_event_open, &what, 0, -1, -1, PERF_FLAG_FD_CLOEXEC));
     }
     perf_counter(const perf_counter&) = delete;
@@ -114,7 +129,7 @@ private:
     int fd_ = -1;
 };
 
-std::optional<std::uint64_t> count_traced(const engine& how, workload work, std::string& why_not) {
+std::optional<std::uint64_t> count_traced(const engine& how, const workload& work) {
     pid_t const child = ::fork();
     if (child == 0) run_traced(how, work);
     if (child < 0) {
@@ -155,18 +170,32 @@ std::optional<std::uint64_t> count_traced(const engine& how, workload work, std:
 
 } // namespace
 
-std::optional<double> count_system_calls(const engine& how, workload work, call_counts& notes) {
+std::optional<double> count_system_calls(const engine& how, job_runner& runner, std::uint64_t requests) {
+    unsigned const depth = runner.to().depth;
+    if (how.has_threads()) wait_for_idle_threads();
     if (perf_counter counter; counter) {
-        work.measured = &counter;
-        how.run(work);
-        return static_cast<double>(counter.calls()) / static_cast<double>(work.requests);
+        // Fewer will do, but enough for the loop to settle.
+        requests = std::max<std::uint64_t>(std::min<std::uint64_t>(requests, 20'000), 4u * depth);
+        runner.run(how, requests, requests, 1, nullptr, &counter);
+        return static_cast<double>(counter.calls()) / static_cast<double>(requests * runner.to().jobs);
     }
-    // A traced call takes many times as long: fewer requests will do.
-    work.requests = std::max<std::uint64_t>(std::min<std::uint64_t>(work.requests, 4000), work.depth);
-    auto const calls = count_traced(how, work, notes.why_not);
+    if (how.has_threads()) return {};
+    // A traced call takes many times as long.
+    requests = std::max<std::uint64_t>(std::min<std::uint64_t>(requests, 4000), 4u * depth);
+    auto const calls = count_traced(how, runner.work(0, 1, requests, 1));
     if (!calls) return {};
-    notes.slowed = true;
-    return static_cast<double>(*calls) / static_cast<double>(work.requests);
+    slowed = true;
+    return static_cast<double>(*calls) / static_cast<double>(requests);
+}
+
+std::string system_calls_notice() {
+    std::string text;
+    if (!why_not.empty()) text = "Some system calls are not counted: " + why_not + ".";
+    if (slowed)
+        text += std::string(text.empty() ? "" : " ") +
+                "System calls were counted under ptrace, which slows them: on a device the true counts are higher. As "
+                "root they are exact.";
+    return text;
 }
 
 } // namespace bench

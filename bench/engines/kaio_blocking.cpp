@@ -3,9 +3,9 @@
 namespace {
 class this_engine final : public bench::engine {
     std::string name() const override { return "kaio-blocking"; }
-    std::string what() const override { return "the same with the ring, sleeping at once when it is empty"; }
+    std::string what() const override { return "the same, sleeping at once when the ring is empty"; }
     void run(const bench::workload& work) const override {
-        bench::run_callbacks(work, {.poll_limit = kaio::timeout::zero()});
+        bench::run_form<bench::callbacks>(work, {.poll_limit = kaio::timeout::zero()});
     }
 };
 } // namespace

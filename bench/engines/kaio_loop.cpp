@@ -4,7 +4,7 @@ namespace {
 class this_engine final : public bench::engine {
     std::string name() const override { return "kaio"; }
     std::string what() const override { return "kaio's loop with callbacks: the mapped ring, adaptive polling"; }
-    void run(const bench::workload& work) const override { bench::run_callbacks(work, {}); }
+    void run(const bench::workload& work) const override { bench::run_form<bench::callbacks>(work, {}); }
 };
 } // namespace
 

@@ -1,32 +1,35 @@
 #include <memory>
 #include <span>
 
-#include <kaio/kaio.hpp>
-
-#include "engine.hpp"
+#include "engines/kaio_callbacks.hpp"
 
 namespace {
 
-struct state {
-    const bench::workload& work;
-    kaio::loop loop;
-    bench::random_offsets offset;
-    std::uint64_t left;
-};
+template <class Loop> struct owned {
+    struct handler {
+        owned& form;
+        std::size_t place;
+        kaio::operation* self = nullptr;
 
-struct handler {
-    state& all;
-    bench::slot place;
-    kaio::operation* self = nullptr;
+        void next() { form.loop.submit(bench::make_request(form.all.fd(), form.all.next(place)), *self); }
+        void operator()(kaio::io_result r) {
+            form.all.end(place, r.res());
+            if (form.all.more()) next();
+        }
+    };
+    using operation = kaio::owned_operation<handler>;
 
-    void next() {
-        --all.left;
-        place.begin(all.work);
-        all.loop.submit(kaio::read(all.work.fd, std::span(place.buffer, all.work.block_size), all.offset()), *self);
-    }
-    void operator()(kaio::io_result r) {
-        place.end(all.work, r.res());
-        if (all.left != 0) next();
+    bench::pass& all;
+    std::vector<std::unique_ptr<operation>> operations = {}; // outlive the loop
+    Loop loop;
+
+    void run() {
+        for (std::size_t i = 0; i < all.depth() && all.more(); ++i) {
+            auto& op = operations.emplace_back(std::make_unique<operation>(handler{*this, i}));
+            op->handler().self = op.get();
+            op->handler().next();
+        }
+        loop.run();
     }
 };
 
@@ -34,16 +37,7 @@ class this_engine final : public bench::engine {
     std::string name() const override { return "kaio-owned"; }
     std::string what() const override { return "kaio's loop with operations that the caller owns"; }
     void run(const bench::workload& work) const override {
-        std::vector<std::unique_ptr<kaio::owned_operation<handler>>> operations; // outlive the loop
-        state all{work, kaio::loop(work.depth), work.offsets(), work.requests};
-        for (bench::slot const& place : bench::slots(work)) {
-            auto& op = operations.emplace_back(std::make_unique<kaio::owned_operation<handler>>(handler{all, place}));
-            op->handler().self = op.get();
-        }
-        work.measured->begin();
-        for (auto& op : operations) op->handler().next();
-        all.loop.run();
-        work.measured->end();
+        bench::run_form<owned>(work, {});
     }
 };
 

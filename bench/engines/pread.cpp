@@ -1,25 +1,27 @@
-#include <cerrno>
-
-#include <unistd.h>
+#include "engines/pread.hpp"
 
 #include "engine.hpp"
 
 namespace {
 
+struct one_by_one {
+    bench::pass& all;
+    bench::op next{};
+
+    void prepare(std::size_t, const bench::op& of) noexcept { next = of; }
+    template <class Done> void turn(Done done) {
+        done(0, all.submitting([&] { return bench::blocking_call(all.fd(), next); }));
+    }
+};
+
 class this_engine final : public bench::engine {
     std::string name() const override { return "pread"; }
-    std::string what() const override { return "one blocking pread after the other"; }
+    std::string what() const override { return "one thread, one blocking pread or pwrite after the other (depth 1)"; }
     unsigned deepest() const override { return 1; }
     void run(const bench::workload& work) const override {
-        auto offset = work.offsets();
-        bench::slot place{work.buffer(0)};
-        work.measured->begin();
-        for (std::uint64_t i = 0; i < work.requests; ++i) {
-            place.begin(work);
-            ssize_t const got = ::pread(work.fd, place.buffer, work.block_size, offset());
-            place.end(work, got < 0 ? -errno : got);
-        }
-        work.measured->end();
+        bench::pass all(work);
+        one_by_one how{all};
+        bench::run_batches(all, how);
     }
 };
 

@@ -2,15 +2,21 @@
 
 namespace {
 
+struct batches : bench::raw_batches {
+    using raw_batches::raw_batches;
+    template <class Done> void turn(Done done) {
+        submit();
+        get_events(done);
+    }
+};
+
 class this_engine final : public bench::engine {
     std::string name() const override { return "raw-syscall"; }
     std::string what() const override { return "by hand: io_submit and io_getevents"; }
     void run(const bench::workload& work) const override {
-        std::vector<io_event> events(work.depth);
-        bench::run_raw(work, [&](aio_context_t id, unsigned max, auto visit) {
-            long const count = ::syscall(SYS_io_getevents, id, 1, max, events.data(), nullptr);
-            for (long i = 0; i < count; ++i) visit(events[static_cast<std::size_t>(i)]);
-        });
+        bench::pass all(work);
+        batches how(all);
+        bench::run_batches(all, how);
     }
 };
 

@@ -1,0 +1,89 @@
+#include <cerrno>
+#include <cstring>
+
+#include <aio.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "engine.hpp"
+
+namespace {
+
+// glibc serves the requests of one descriptor one after the other, so each place has a descriptor of its own.
+class batches {
+public:
+    explicit batches(bench::pass& all) : blocks_(all.depth()), waited_for_(all.depth()) {
+        static bool const threads = [] {
+            ::aioinit how{};
+            how.aio_threads = 64; // as many as help on any of today's machines; the default is 20
+            how.aio_num = 1024;
+            how.aio_idle_time = 1;
+            ::aio_init(&how);
+            return true;
+        }();
+        (void)threads;
+        for (aiocb& block : blocks_) {
+            int const fd = ::fcntl(all.fd(), F_DUPFD_CLOEXEC, 0);
+            if (fd < 0) {
+                int const error = errno;
+                close_all();
+                bench::call_failed("fcntl(F_DUPFD_CLOEXEC)", error);
+            }
+            fds_.push_back(fd);
+            block = {};
+        }
+    }
+    batches(const batches&) = delete;
+    batches& operator=(const batches&) = delete;
+    ~batches() { close_all(); }
+
+    void prepare(std::size_t place, const bench::op& of) {
+        aiocb& block = blocks_[place];
+        block = {};
+        block.aio_fildes = fds_[place];
+        block.aio_buf = of.buffer;
+        block.aio_nbytes = of.size;
+        block.aio_offset = of.offset;
+        int const taken = of.what == bench::action::read    ? ::aio_read(&block)
+                          : of.what == bench::action::write ? ::aio_write(&block)
+                                                            : ::aio_fsync(O_SYNC, &block);
+        if (taken != 0) bench::call_failed("aio_read or aio_write", errno);
+        waited_for_[place] = &block;
+    }
+    template <class Done> void turn(Done done) {
+        ::aio_suspend(waited_for_.data(), static_cast<int>(waited_for_.size()), nullptr);
+        for (std::size_t i = 0; i < blocks_.size(); ++i) {
+            if (!waited_for_[i]) continue;
+            int const error = ::aio_error(&blocks_[i]);
+            if (error == EINPROGRESS) continue;
+            waited_for_[i] = nullptr;
+            ssize_t const result = ::aio_return(&blocks_[i]);
+            done(i, error != 0 ? -error : result);
+        }
+    }
+
+private:
+    void close_all() noexcept {
+        for (int fd : fds_) ::close(fd);
+    }
+
+    std::vector<aiocb> blocks_;
+    std::vector<const aiocb*> waited_for_;
+    std::vector<int> fds_;
+};
+
+class this_engine final : public bench::engine {
+    std::string name() const override { return "posix-aio"; }
+    std::string what() const override { return "glibc's aio_read and aio_suspend: threads of the C library (to 256)"; }
+    unsigned deepest() const override { return 256; }
+    bool has_threads() const override { return true; }
+    void run(const bench::workload& work) const override {
+        bench::pass all(work);
+        batches how(all);
+        bench::run_batches(all, how);
+    }
+};
+
+} // namespace
+
+bench::engine_ptr bench::posix_aio() { return std::make_unique<this_engine>(); }

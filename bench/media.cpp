@@ -1,0 +1,200 @@
+#include "media.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "loop_device.hpp"
+
+namespace bench {
+namespace {
+
+[[noreturn]] void fail(const std::string& what) { throw std::system_error(errno, std::system_category(), what); }
+
+// Real bytes: holes would be read without the device.
+void fill(int fd, std::uint64_t size, const std::string& where) {
+    std::vector<unsigned char> bytes(1 << 20);
+    for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<unsigned char>(i * 37 + (i >> 12));
+    for (std::uint64_t done = 0; done < size;) {
+        auto const part = std::min<std::uint64_t>(size - done, bytes.size());
+        ssize_t const written = ::write(fd, bytes.data(), part);
+        if (written <= 0) {
+            if (written == 0) errno = ENOSPC;
+            fail("writing " + where + " (a smaller --size, or another --directory, may do)");
+        }
+        done += static_cast<std::uint64_t>(written);
+    }
+    if (::fsync(fd) != 0) fail("fsync of " + where);
+}
+
+kaio::file open_file(const std::string& path, const medium_options& options, std::string& notice, int more = 0) {
+    int const flags = (options.writes ? O_RDWR : O_RDONLY) | more;
+    if (options.direct) {
+        auto direct = kaio::file::try_open(path.c_str(), flags | O_DIRECT);
+        if (direct) return std::move(*direct);
+        if (direct.error().value() == EBUSY) throw std::system_error(direct.error(), path + " (in use, or mounted)");
+        if (direct.error().value() != EINVAL) throw std::system_error(direct.error(), path); // O_DIRECT isn't at fault
+        notice = "No O_DIRECT on this file system: requests go through the page cache, so this measures copying.";
+    }
+    auto plain = kaio::file::try_open(path.c_str(), flags);
+    if (!plain) throw std::system_error(plain.error(), path);
+    return std::move(*plain);
+}
+
+// A new file in the folder, already without a name.
+kaio::file make_file(const std::string& folder, const medium_options& options, std::string& notice) {
+    std::string path = folder + "/kaio-bench-XXXXXX";
+    int const fd = ::mkstemp(path.data());
+    if (fd < 0) fail("no temporary file in " + folder);
+    struct closer {
+        int fd;
+        ~closer() { ::close(fd); }
+    } const closing{fd};
+    struct remover {
+        const std::string& path;
+        ~remover() { ::unlink(path.c_str()); }
+    };
+    kaio::file file = [&] {
+        remover const removing{path};
+        return open_file(path, options, notice);
+    }();
+    fill(fd, options.size, "a temporary file in " + folder);
+    return file;
+}
+
+// The words a shell command prints on its way to failing, for the error text.
+void run_command(const std::string& command) {
+    std::string text;
+    std::FILE* const pipe = ::popen(("PATH=$PATH:/usr/sbin:/sbin; " + command + " 2>&1").c_str(), "r");
+    if (!pipe) fail(command);
+    for (int c; (c = std::fgetc(pipe)) != EOF;) text += static_cast<char>(c);
+    if (::pclose(pipe) != 0) throw std::runtime_error(command + ": " + text);
+}
+
+medium open_loop_medium(const medium_options& options) {
+    medium made{};
+    made.keeper = make_loop_device(options.size, [&](int fd) { fill(fd, options.size, "memory for a loop device"); });
+    std::string const path = loop_device_path(made.keeper);
+    made.file = open_file(path, options, made.notice);
+    made.description = path + ", a loop device with direct I/O over memory";
+    return made;
+}
+
+// Mounted in a namespace of this process alone, and only until the file in it is open: the file keeps the file system.
+medium open_file_system(const std::string& type, const medium_options& options) {
+    constexpr std::uint64_t least = 320u << 20; // mkfs.xfs makes nothing below 300 MB
+    medium made{};
+    made.keeper = make_loop_device(std::max(options.size + options.size / 4 + (64u << 20), least), [](int) {});
+    std::string const device = loop_device_path(made.keeper);
+    run_command(fmt::format("mkfs.{} -q {} {}", type, type == "ext4" ? "-F -m 0" : "-f", device));
+    static bool const alone = [] {
+        if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+            fail("a mount namespace");
+        return true;
+    }();
+    (void)alone;
+    char folder[] = "/tmp/kaio-bench-XXXXXX";
+    if (!::mkdtemp(folder)) fail(folder);
+    struct unmounter {
+        const char* folder;
+        ~unmounter() {
+            ::umount2(folder, MNT_DETACH);
+            ::rmdir(folder);
+        }
+    } const unmounting{folder};
+    if (::mount(device.c_str(), folder, type.c_str(), 0, nullptr) != 0) fail("mounting " + type);
+    made.file = make_file(folder, options, made.notice);
+    made.description = type + " on a loop device with direct I/O over memory";
+    return made;
+}
+
+medium open_named(const medium_options& options) {
+    const std::string& path = options.filename;
+    medium made{};
+    struct stat status;
+    if (::stat(path.c_str(), &status) != 0) {
+        if (errno != ENOENT) fail(path);
+        std::size_t const slash = path.rfind('/');
+        std::string const folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+        made.file = make_file(folder, options, made.notice);
+        made.description = path + ", which did not exist, so a temporary file in its place";
+        return made;
+    }
+    bool const device = S_ISBLK(status.st_mode);
+    if (!S_ISREG(status.st_mode) && !device) throw std::runtime_error(path + ": neither a file nor a block device");
+    if (options.writes && options.overwrite != path)
+        throw std::runtime_error(fmt::format("this would overwrite what is in {} ({}); if that is meant, say "
+                                             "--overwrite={}",
+                                             path,
+                                             device ? std::string("a block device")
+                                                    : fmt::format("a file of {} bytes", status.st_size),
+                                             path));
+    // With O_EXCL the kernel refuses a block device that is mounted.
+    made.file = open_file(path, options, made.notice, device && options.writes ? O_EXCL : 0);
+    made.description = path;
+    return made;
+}
+
+medium open_unchecked(const medium_options& options) {
+    medium made{};
+    if (options.kind == "filename") return open_named(options);
+    if (options.kind == "loop") return open_loop_medium(options);
+    if (options.kind.rfind("loop-", 0) == 0) return open_file_system(options.kind.substr(5), options);
+    if (options.kind == "null") {
+        made.file = kaio::file::open("/dev/null", O_RDWR);
+        made.size = options.size;
+        made.description = "/dev/null, writes: nothing but the interface itself";
+    } else if (options.kind == "tmpfs") {
+        made.file = make_file("/dev/shm", options, made.notice);
+        made.description = "a temporary file in /dev/shm";
+    } else {
+        made.file = make_file(options.directory, options, made.notice);
+        made.description = "a temporary file in " + options.directory;
+    }
+    return made;
+}
+
+} // namespace
+
+const std::vector<medium_kind>& media_kinds() {
+    static const std::vector<medium_kind> all{
+        {"file", "a temporary file in --directory"},
+        {"tmpfs", "a temporary file in /dev/shm"},
+        {"null", "/dev/null: writes that cost nothing but the interface itself"},
+        {"loop", "a loop device with direct I/O over memory, truly asynchronous anywhere (root)"},
+        {"loop-ext4", "a file on ext4 on such a device (root)"},
+        {"loop-xfs", "the same on xfs"},
+        {"loop-btrfs", "the same on btrfs"},
+    };
+    return all;
+}
+
+medium open_medium(const medium_options& options) {
+    medium made = open_unchecked(options);
+    std::string const name = options.kind == "filename" ? options.filename : options.kind;
+    if (made.size == 0) {
+        auto const size = made.file.try_size();
+        if (!size) throw std::system_error(size.error(), name);
+        made.size = *size;
+    }
+    if (made.size < options.block)
+        throw std::runtime_error(
+            fmt::format("{}: {} bytes, less than one block of {}", name, made.size, options.block));
+    if (made.file.direct() && options.block % made.file.alignment().offset != 0)
+        throw std::runtime_error(fmt::format("--bs={}: direct I/O on {} needs a multiple of {}", options.block, name,
+                                             made.file.alignment().offset));
+    made.description += fmt::format(" ({} MiB, {})", made.size >> 20, made.file.direct() ? "O_DIRECT" : "buffered");
+    return made;
+}
+
+} // namespace bench

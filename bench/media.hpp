@@ -1,0 +1,41 @@
+// What is read and written: a file or block device that the user names, or one that is made here. What is made here has
+// no name any more when open_medium returns, and the kernel removes it when this process ends, however it ends.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <kaio/io/file.hpp>
+
+namespace bench {
+
+struct medium_options {
+    std::string kind;      // one of media_kinds(), or "filename"
+    std::string filename;  // for "filename"
+    std::string overwrite; // the name again, where it exists and would be written to
+    std::string directory; // for "file"
+    std::uint64_t size;    // bytes, of what is made here
+    std::uint64_t block;   // bytes of one request
+    bool direct;
+    bool writes;
+};
+
+struct medium {
+    kaio::file keeper; // a loop device, which lasts as long as this is open
+    kaio::file file;
+    std::uint64_t size;      // bytes
+    std::string description; // for the heading of the table
+    std::string notice;      // what is not as it was asked for, or ""
+};
+
+// Name and meaning of each medium that can be made here.
+struct medium_kind {
+    std::string name, what;
+};
+const std::vector<medium_kind>& media_kinds();
+
+// Throws std::runtime_error or std::system_error with a text for the user.
+medium open_medium(const medium_options& options);
+
+} // namespace bench

@@ -1,0 +1,141 @@
+// What is to be done, the same for every engine: requests in the same order from the same seed; and what one pass over
+// them keeps in mind: which place has what in flight, how many are left, and what is measured.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <ctime>
+#include <vector>
+
+#include "histogram.hpp"
+
+namespace bench {
+
+enum class action : unsigned char { read, write, sync };
+
+struct pattern {
+    bool random = true;
+    unsigned reads = 100;    // percent
+    unsigned sync_every = 0; // writes; 0: never
+};
+
+struct op {
+    action what;
+    std::int64_t offset; // bytes
+    std::byte* buffer;
+    std::size_t size; // bytes
+};
+
+// Told when the measuring begins and ends: what comes before (opening, warming up) is not measured.
+class meter {
+public:
+    virtual ~meter() = default;
+    virtual void begin() = 0;
+    virtual void end() = 0;
+};
+
+struct recorder {
+    histogram latency; // ns from making a request to having its result
+    histogram stuck;   // ns inside each call that hands requests to the kernel
+};
+
+struct workload {
+    int fd;
+    std::uint64_t first_block; // where sequential access starts
+    std::uint64_t blocks;      // in the file, below 2^32
+    std::size_t block_size;
+    pattern what;
+    unsigned depth;
+    std::uint64_t ramp;     // requests before the measured ones, at least 1
+    std::uint64_t requests; // measured ones, at least depth
+    std::uint64_t seed;     // not 0
+    std::byte* buffers;     // depth × block_size, aligned
+    meter* measured;
+    recorder* record = nullptr; // null: don't look at the clock
+};
+
+class pass {
+public:
+    explicit pass(const workload& work)
+        : work_(work), places_(work.depth), state_(work.seed), position_(work.first_block), left_(work.ramp + work.requests),
+          unfinished_(left_) {}
+    pass(const pass&) = delete;
+    pass& operator=(const pass&) = delete;
+
+    unsigned depth() const noexcept { return work_.depth; }
+    int fd() const noexcept { return work_.fd; }
+    bool more() const noexcept { return left_ != 0; }
+    bool unfinished() const noexcept { return unfinished_ != 0; }
+    bool timed() const noexcept { return work_.record != nullptr; }
+    recorder* record() const noexcept { return work_.record; }
+
+    // The next request, for a place (0 to depth - 1) that has nothing in flight. REQUIRES: more()
+    op next(std::size_t place) noexcept {
+        --left_;
+        op const made = make(place);
+        places_[place].expected = made.what == action::sync ? 0 : static_cast<std::int64_t>(made.size);
+        if (timed()) places_[place].started = now();
+        return made;
+    }
+
+    // The result of the place's request: bytes, or a negative errno. Ends the program if it is not what was asked for:
+    // other requests are in flight, and nothing can be saved.
+    void end(std::size_t place, std::int64_t result) {
+        if (result != places_[place].expected) fail(result);
+        if (timed()) work_.record->latency.add(now() - places_[place].started);
+        --unfinished_;
+        if (unfinished_ == work_.requests) work_.measured->begin();
+        if (unfinished_ == 0) work_.measured->end();
+    }
+
+    // Makes the call that hands requests to the kernel, and keeps how long it took.
+    template <class Call> auto submitting(Call call) {
+        if (!timed()) return call();
+        std::int64_t const start = now();
+        auto const answer = call();
+        work_.record->stuck.add(now() - start);
+        return answer;
+    }
+
+private:
+    struct in_flight {
+        std::int64_t expected;
+        std::int64_t started;
+    };
+
+    static std::int64_t now() noexcept {
+        timespec t;
+        ::clock_gettime(CLOCK_MONOTONIC, &t);
+        return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
+    }
+    [[noreturn]] static void fail(std::int64_t result);
+
+    op make(std::size_t place) noexcept {
+        std::byte* const buffer = work_.buffers + place * work_.block_size;
+        if (work_.what.sync_every != 0 && writes_ == work_.what.sync_every) {
+            writes_ = 0;
+            return {action::sync, 0, buffer, 0};
+        }
+        state_ ^= state_ << 13; // xorshift64: cheap enough not to count
+        state_ ^= state_ >> 7;
+        state_ ^= state_ << 17;
+        bool const reads = (((state_ & 0xffff'ffff) * 100) >> 32) < work_.what.reads;
+        if (!reads) ++writes_;
+        std::uint64_t block = ((state_ >> 32) * work_.blocks) >> 32;
+        if (!work_.what.random) {
+            block = position_;
+            if (++position_ == work_.blocks) position_ = 0;
+        }
+        return {reads ? action::read : action::write, static_cast<std::int64_t>(block * work_.block_size), buffer,
+                work_.block_size};
+    }
+
+    const workload& work_;
+    std::vector<in_flight> places_;
+    std::uint64_t state_, position_;
+    std::uint64_t left_;       // not yet made
+    std::uint64_t unfinished_; // without a result
+    unsigned writes_ = 0;      // since the last sync
+};
+
+} // namespace bench

@@ -14,7 +14,7 @@ constexpr unsigned fewer = 2'000, more = 10'000;
 // The instructions of the whole program, or 0.
 double collected(const std::string& program, const engine& how, unsigned depth, unsigned requests) {
     std::string const command =
-        fmt::format("valgrind --tool=callgrind --callgrind-out-file=/dev/null {} --medium=null --rw=randwrite "
+        fmt::format("valgrind --tool=callgrind --callgrind-out-file=/dev/null '{}' --medium=null --rw=randwrite "
                     "--ioengine={} --iodepth={} --alone={} 2>&1",
                     program, how.name(), depth, requests);
     std::FILE* const pipe = ::popen(command.c_str(), "r");

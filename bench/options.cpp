@@ -29,7 +29,7 @@ inside one call that hands requests over; system calls per request, exact for ro
 makes them too low. A sync counts as a request.)";
 
 // "1,4,32" and "1-128", which doubles.
-std::vector<unsigned> parse_list(const std::string& text, unsigned most) {
+std::vector<unsigned> parse_list(const std::string& option, const std::string& text, unsigned most) {
     auto const number = [&](const std::string& part) {
         std::size_t used = 0;
         unsigned long value = 0;
@@ -39,7 +39,7 @@ std::vector<unsigned> parse_list(const std::string& text, unsigned most) {
             used = 0;
         }
         if (part.empty() || used != part.size() || value == 0 || value > most || part[0] < '0' || part[0] > '9')
-            throw CLI::ValidationError(fmt::format("'{}' is not a number from 1 to {}", part, most));
+            throw CLI::ValidationError(fmt::format("{}={}: '{}' is not a number from 1 to {}", option, text, part, most));
         return static_cast<unsigned>(value);
     };
     std::vector<unsigned> all;
@@ -47,6 +47,7 @@ std::vector<unsigned> parse_list(const std::string& text, unsigned most) {
         std::size_t const dash = part.find('-');
         unsigned const first = number(part.substr(0, dash));
         unsigned const last = dash == std::string::npos ? first : number(part.substr(dash + 1));
+        if (last < first) throw CLI::ValidationError(fmt::format("{}={}: {} is less than {}", option, text, last, first));
         for (unsigned value = first; value <= last; value *= 2) all.push_back(value);
     }
     std::sort(all.begin(), all.end());
@@ -130,8 +131,8 @@ void add_options(CLI::App& app, settings& to, raw_options& raw) {
 }
 
 void settle(settings& to, const raw_options& raw) {
-    to.depths = parse_list(raw.depths, deepest);
-    to.jobs = parse_list(raw.jobs, most_jobs);
+    to.depths = parse_list("--iodepth", raw.depths, deepest);
+    to.jobs = parse_list("--numjobs", raw.jobs, most_jobs);
     to.what.random = to.rw.rfind("rand", 0) == 0;
     std::string const kind = to.what.random ? to.rw.substr(4) : to.rw;
     to.what.reads = kind == "read" ? 100 : kind == "write" ? 0 : raw.reads;

@@ -46,7 +46,8 @@ std::pair<std::size_t, std::size_t> count(const std::vector<chapter>& all) {
     return {measured, noisy};
 }
 
-std::string speed(const std::vector<chapter>& all) {
+std::string speed(const std::vector<chapter>& all, unsigned rounds) {
+    if (rounds < 3) return "Speed: fewer than three rounds, which is too few to compare engines by.";
     std::string line;
     for (const chapter& of : all) {
         std::string part;
@@ -77,7 +78,7 @@ std::string cost(const std::vector<chapter>& all) {
 }
 
 std::string noise(const std::vector<chapter>& all, unsigned rounds) {
-    if (rounds == 1) return "Noise: one round shows no spread, so nothing can be concluded; --rounds=7 shows it.";
+    if (rounds < 3) return "Noise: so few rounds show no spread, so nothing can be concluded; --rounds=7 shows it.";
     auto const [measured, noisy] = count(all);
     double widest = 1;
     for (const chapter& of : all)
@@ -144,7 +145,7 @@ std::string table(const instruction_counts& counts) {
 }
 
 std::string meaning(const std::vector<chapter>& all, unsigned rounds) {
-    return speed(all) + '\n' + cost(all) + '\n' + noise(all, rounds) + '\n';
+    return speed(all, rounds) + '\n' + cost(all) + '\n' + noise(all, rounds) + '\n';
 }
 
 } // namespace bench

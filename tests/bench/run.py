@@ -1,0 +1,251 @@
+#!/usr/bin/env python3
+"""run.py SOURCE-ROOT [KAIO-BENCH]: runs each engine for a moment and holds the figures against what must be true on any
+machine; that nothing is overwritten unasked and nothing stays behind; and that mistakes are named."""
+
+import ctypes
+import json
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+import report
+
+root = sys.argv[1]
+program = sys.argv[2] if len(sys.argv) > 2 else ""
+short = ["--runtime=0.005", "--ramp_time=0", "--rounds=2", "--size=4m"]
+
+
+def bench(*arguments, **more):
+    return subprocess.run([program, *arguments], capture_output=True, text=True, timeout=120, **more)
+
+
+def figures(*arguments, **more):
+    done = bench(*short, *arguments, "--json=-", **more)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(done.args)}\n{done.stdout}{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def engines():
+    text = bench("--help").stdout
+    return re.findall(r"^  (\S+)", text[text.index("\nEngines:") : text.index("\nMedia")], re.M)
+
+
+def is_sane(row):
+    if "why_not" in row:
+        return len(row["why_not"]) > 10
+    latency = row["latency_us"]
+    in_order = 0 < latency["p50"] <= latency["p99"] <= latency["p99.9"] <= latency["max"]
+    stuck = row["stuck_us"] is None or 0 < row["stuck_us"]["p99.9"] <= row["stuck_us"]["max"]
+    counted = sum(count for _, count in latency["histogram"]) >= row["requests"] >= row["iodepth"]
+    calls = row["system_calls"] is None or row["system_calls"] > 0
+    return row["requests_per_second"] > 0 and row["ratio"] > 0 and row["spread"] >= 1 and in_order and stuck and counted and calls
+
+
+def every_engine(*arguments):
+    def case():
+        medium = figures("--iodepth=1,4", *arguments)["media"][0]
+        for row in medium["results"]:
+            if not is_sane(row):
+                return f"this can't be: {row}"
+        missing = set(engines()) - {row["engine"] for row in medium["results"]}
+        if missing:
+            return f"not a word about {missing}"
+        measured = {row["engine"] for row in medium["results"] if "why_not" not in row}
+        if not {"kaio", "raw-ring", "pread-pool", "posix-aio"} <= measured:
+            return f"measured were only {measured}"
+        return None
+
+    return case
+
+
+def blocks_written(engine, folder):
+    path = os.path.join(folder, "file")
+    with open(path, "wb") as file:
+        file.truncate(1 << 20)
+    depth = 1 if engine == "pread" else 4
+    done = bench(f"--filename={path}", f"--overwrite={path}", "--rw=randwrite", f"--ioengine={engine}", f"--iodepth={depth}", "--alone=40")
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr)
+    with open(path, "rb") as file:
+        data = file.read()
+    return {i for i in range(len(data) // 4096) if any(data[i * 4096 : i * 4096 + 4096])}
+
+
+def same_offsets():
+    refused = {row["engine"] for row in figures("--medium=tmpfs", "--iodepth=1")["media"][0]["results"] if "why_not" in row}
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        found = {engine: blocks_written(engine, folder) for engine in engines() if engine not in refused}
+    expected = found["raw-ring"]
+    if not 20 < len(expected) <= 41:
+        return f"raw-ring wrote {len(expected)} different blocks with 41 requests"
+    return next((f"{engine} wrote {sorted(blocks)}, raw-ring {sorted(expected)}" for engine, blocks in found.items() if blocks != expected), None)
+
+
+def system_calls():
+    rows = {row["engine"]: row for row in figures("--medium=null", "--iodepth=32", "--ioengine=kaio,raw-ring,raw-syscall")["media"][0]["results"]}
+    if rows["raw-ring"]["system_calls"] is None:
+        raise report.Skip("neither perf nor ptrace is permitted here")
+    for engine, expected in ("kaio", 1 / 32), ("raw-ring", 1 / 32), ("raw-syscall", 2 / 32):
+        if not expected * 0.95 < rows[engine]["system_calls"] < expected * 1.2:
+            return f"{engine}: {rows[engine]['system_calls']} system calls per request, where {expected} were made"
+    return None
+
+
+def refused_with_reason():
+    """A seccomp filter that answers io_uring_setup (425 everywhere) with EPERM, as Docker's does."""
+    code = [(0x20, 0, 0, 0), (0x15, 0, 1, 425), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7FFF0000)]
+    filters = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in code))
+    head = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(code), ctypes.addressof(filters)))
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def forbid():
+        libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+        libc.prctl(22, 2, head, 0, 0)  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+
+    rows = figures("--medium=null", "--iodepth=4", "--ioengine=raw-ring,io_uring,io_uring-tuned", preexec_fn=forbid)["media"][0]["results"]
+    for row in rows:
+        if row["engine"] != "raw-ring" and "seccomp" not in row.get("why_not", "") and "not installed" not in row.get("why_not", ""):
+            return f"no reason: {row}"
+    return None
+
+
+def overwrites_nothing():
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        path = os.path.join(folder, "precious")
+        precious = os.urandom(1 << 20)
+        with open(path, "wb") as file:
+            file.write(precious)
+        only = ["--ioengine=raw-ring", "--iodepth=1", *short]
+        for rw in "randwrite", "write", "randrw", "rw":
+            done = bench(f"--filename={path}", f"--rw={rw}", *only)
+            if done.returncode != 1 or f"--overwrite={path}" not in done.stderr:
+                return f"{rw}: exit status {done.returncode}: {done.stderr}"
+        done = bench(f"--filename={path}", "--rw=write", f"--overwrite={path}x", *only)
+        if done.returncode != 2:
+            return f"another name was enough: {done.stdout}"
+        if bench(f"--filename={path}", *only).returncode != 0:
+            return "reading needs no permission"
+        with open(path, "rb") as file:
+            if file.read() != precious:
+                return "it was written to"
+        if bench(f"--filename={path}", "--rw=write", f"--overwrite={path}", *only).returncode != 0:
+            return "not even with --overwrite"
+        with open(path, "rb") as file:
+            return "it was not written to, with --overwrite" if file.read() == precious else None
+
+
+def loop_devices():
+    return {name for name in os.listdir("/sys/block") if name.startswith("loop") and os.path.exists(f"/sys/block/{name}/loop")}
+
+
+def leaves_nothing(medium, how):
+    def case():
+        if medium.startswith("loop") and os.geteuid() != 0:
+            raise report.Skip("a loop device needs root")
+        devices = loop_devices()
+        with tempfile.TemporaryDirectory() as folder:
+            command = [program, f"--medium={medium}", f"--directory={folder}", "--runtime=0.2", "--size=16m", "--ioengine=raw-ring"]
+            done = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "TMPDIR": folder})
+            time.sleep(1.5)  # any moment must do; this one is usually in the rounds
+            if done.poll() is not None:
+                text = done.stderr.read().decode()
+                raise report.Skip(text) if "no free loop device" in text or "loop-control" in text or "mkfs" in text else RuntimeError(text)
+            done.send_signal(how)
+            _, error = done.communicate(timeout=60)
+            expected = 128 + how if how != signal.SIGKILL else -how
+            if done.returncode != expected:
+                return f"exit status {done.returncode} and not {expected}: {error.decode()}"
+            if os.listdir(folder):
+                return f"left behind: {os.listdir(folder)}"
+        for _ in range(100):  # the kernel takes loop devices away a little later
+            if not loop_devices() - devices:
+                break
+            time.sleep(0.05)
+        left = loop_devices() - devices
+        mounts = [line for line in open("/proc/mounts", encoding="utf-8") if "kaio-bench" in line]
+        return f"left behind: {left} {mounts}" if left or mounts else None
+
+    return case
+
+
+def names_mistakes():
+    mistakes = {
+        "--iodepth": ["--iodepth=0", "--iodepth=4-", "--iodepth=5000", "--iodepth=a", "--iodepth=8-4"],
+        "--numjobs": ["--numjobs=0"],
+        "--rw": ["--rw=sideways"],
+        "--rwmixread": ["--rwmixread=101"],
+        "--bs": ["--bs=0", "--bs=many"],
+        "--fsync": ["--fsync=4"],
+        "--medium": ["--medium=floppy"],
+        "--ioengine": ["--ioengine=sync"],
+        "--alone": ["--alone=10"],
+        "--directory": ["--directory=/nowhere"],
+        "--nonsense": ["--nonsense"],
+    }
+    for name, arguments in mistakes.items():
+        for argument in arguments:
+            done = bench(argument)
+            if done.returncode != 2 or name not in done.stderr + done.stdout:
+                return f"{argument}: exit status {done.returncode}: {done.stdout}{done.stderr}"
+    done = bench("--filename=/nowhere/file")
+    return None if done.returncode == 1 and "/nowhere" in done.stderr else f"/nowhere/file: {done.stderr}"
+
+
+def table_and_words():
+    done = bench(*short, "--medium=null", "--iodepth=4", "--ioengine=kaio,raw-ring")
+    lines = done.stdout.splitlines()
+    if [line.split(":")[0] for line in lines[-3:]] != ["Speed", "Cost", "Noise"]:
+        return f"it does not end with three sentences: {done.stdout}"
+    return None if any(re.match(r" +4 kaio +\d", line) for line in lines) else f"no row of kaio: {done.stdout}"
+
+
+def plots():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "run.json")
+        done = bench(*short, "--medium=null,tmpfs", "--iodepth=1,4", "--numjobs=1,2", "--ioengine=kaio,raw-ring,pread", f"--json={path}")
+        if done.returncode != 0:
+            return done.stderr
+        drawn = subprocess.run([os.path.join(root, "bench/plot"), path, "--out", folder], capture_output=True, text=True, timeout=120)
+        if "needs matplotlib" in drawn.stderr:
+            raise report.Skip("matplotlib is not installed")
+        paths = drawn.stdout.split()
+        expected = {f"run-{m}-{what}.{kind}" for m in ("null", "tmpfs") for what in ("depth", "loops", "latency") for kind in ("png", "svg")}
+        if {os.path.basename(p) for p in paths} != expected or any(os.path.getsize(p) < 5000 for p in paths):
+            return f"drawn: {paths} {drawn.stderr}"
+        svg = open(os.path.join(folder, "run-null-depth.svg"), encoding="utf-8").read()
+        return None if "requests per second" in svg and "kaio-bench" in svg and "µs" in svg else "the figure says too little"
+
+
+def needs_program(case):
+    def checked():
+        if not program:
+            raise report.Skip("bench/ was not built (CLI11, fmt and nlohmann-json are needed, and -Dbench=auto)")
+        return case()
+
+    return checked
+
+
+cases = [
+    ("every engine reads, and its figures can be", every_engine("--medium=tmpfs")),
+    ("every engine reads, writes and syncs", every_engine("--medium=file", "--rw=randrw", "--fsync=8", f"--directory={tempfile.gettempdir()}")),
+    ("every engine in two threads, in sequence", every_engine("--medium=tmpfs", "--rw=write", "--numjobs=2")),
+    ("every engine has the same offsets", same_offsets),
+    ("system calls are counted", system_calls),
+    ("what is refused is shown with the reason", refused_with_reason),
+    ("nothing is overwritten unasked", overwrites_nothing),
+    ("Ctrl-C leaves no file", leaves_nothing("file", signal.SIGINT)),
+    ("a killed program leaves no file", leaves_nothing("file", signal.SIGKILL)),
+    ("Ctrl-C leaves no loop device and no mount", leaves_nothing("loop-ext4", signal.SIGINT)),
+    ("a killed program leaves no loop device and no mount", leaves_nothing("loop-ext4", signal.SIGKILL)),
+    ("mistakes are named", names_mistakes),
+    ("a table and three sentences", table_and_words),
+    ("figures are drawn", plots),
+]
+report.run([(name, needs_program(case)) for name, case in cases])

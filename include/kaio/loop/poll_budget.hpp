@@ -30,54 +30,76 @@ public:
             now_ = now_ < least ? (least < limit_ ? least : limit_) : (now_ < limit_ / 2 ? now_ * 2 : limit_);
     }
 
-    // At the start of each wait: the time (ns) and how many requests have completed, ever (it may wrap). Compares what
-    // a completion takes with polling and without, and goes on with polling only if that is 5 % faster.
+    // At the start of each wait: the time (ns, not 0) and how many requests have completed, ever (it may wrap).
+    // Compares what a completion takes with polling and without, in turn, and goes on with polling only if that is 5 %
+    // faster.
     void waiting(std::int64_t time, unsigned completed) noexcept {
         if (limit_ == 0 || is_unlimited()) return;
-        std::int64_t const elapsed = time - period_began_;
+        std::int64_t const elapsed = time - began_;
         unsigned const count = completed - completed_before_;
-        if (elapsed < period && period_began_ != 0) return;
-        if (count < fewest && period_began_ != 0) return;
-        std::int64_t& cost = cost_[polling_];
-        if (period_began_ != 0) {
-            std::int64_t const measured = elapsed * 16 / count;             // in sixteenths of a ns
-            cost = trying_ || cost == 0 ? measured : (cost + measured) / 2; // what is tried was last seen long ago
-            if (--periods_left_ == 0) next_period();
+        if (began_ != 0) {
+            if (elapsed < period || count == 0) return;
+            std::int64_t const cost = (elapsed < longest ? elapsed : longest) * 16 / count; // in sixteenths of a ns
+            if (count < fewest && !(trying() && hopeless(cost))) return;
+            ended(cost);
         }
-        period_began_ = time;
+        began_ = time;
         completed_before_ = completed;
     }
 
 private:
-    static constexpr std::int64_t least = 1000;       // ns: below this a budget is not worth the clock's reading
-    static constexpr std::int64_t period = 2'000'000; // ns, and
-    static constexpr unsigned fewest = 32;            // completions, that one measurement takes at least
-    static constexpr unsigned seldom = 64, often = 8; // periods between two trials
+    static constexpr std::int64_t least = 1000;         // ns: below this a budget is not worth the clock's reading
+    static constexpr std::int64_t period = 1'000'000;   // ns, and
+    static constexpr unsigned fewest = 32;              // completions, that one measurement takes at least
+    static constexpr std::int64_t longest = 1000000000; // ns: longer pauses are the program's own
+    static constexpr unsigned turns = 3;                // of each way in a trial
+    static constexpr unsigned seldom = 512, often = 8;  // periods between two trials
 
-    void next_period() noexcept {
-        if (!trying_) {
-            trying_ = true;
-            polling_ = !polling_;
-            periods_left_ = 1;
-            return;
+    bool trying() const noexcept { return polling_ != usual_; }
+    bool hopeless(std::int64_t cost) const noexcept { return cost / 2 > seen_[usual_][turn_]; }
+
+    // A period is over, in which a completion took `cost`.
+    void ended(std::int64_t cost) noexcept {
+        if (!in_trial_) { // is it time for one, or has everything become slower?
+            if (--periods_left_ != 0 && cost / 2 < cost_) return;
+            in_trial_ = true;
+            turn_ = 0;
         }
-        trying_ = false;
-        bool const pays = cost_[false] == 0 || cost_[true] * 20 < cost_[false] * 19;
-        bool const before = !polling_; // what was in use when the trial began
-        between_ = pays != before ? often : (between_ * 2 < seldom ? between_ * 2 : seldom);
-        polling_ = pays;
+        seen_[polling_][turn_] = cost;
+        if (trying() && hopeless(cost))
+            decide(usual_);
+        else if (trying() && ++turn_ == turns)
+            decide(median(seen_[true]) / 20 * 21 < median(seen_[false]));
+        else
+            polling_ = !polling_;
+    }
+
+    void decide(bool polling) noexcept {
+        between_ = polling != usual_ ? often : (between_ < seldom ? between_ * 2 : seldom);
         periods_left_ = between_;
+        in_trial_ = false;
+        usual_ = polling_ = polling;
+        cost_ = seen_[usual_][0];
+    }
+
+    // One measurement that something else on the machine has spoilt does not count.
+    static std::int64_t median(const std::int64_t (&of)[turns]) noexcept {
+        std::int64_t const low = of[0] < of[1] ? of[0] : of[1], high = of[0] < of[1] ? of[1] : of[0];
+        return of[2] < low ? low : (of[2] > high ? high : of[2]);
     }
 
     std::int64_t limit_;
-    std::int64_t now_; // 0 to limit_
-    bool polling_ = true;
-    bool trying_ = false;           // this period is a trial of the other way
+    std::int64_t now_;              // 0 to limit_
+    bool polling_ = true;           // in this period
+    bool usual_ = true;             // what was found to pay; another way is a trial
+    bool in_trial_ = false;
+    unsigned turn_ = 0;             // of the trial
     unsigned between_ = often;      // periods from one trial to the next
-    unsigned periods_left_ = 2;     // of this way
-    std::int64_t period_began_ = 0; // 0: not yet
-    unsigned completed_before_ = 0; // when the period began
-    std::int64_t cost_[2] = {0, 0}; // of a completion, sleeping and polling; 0: not known
+    unsigned periods_left_ = 1;     // until the next
+    std::int64_t began_ = 0;        // this period; 0: none yet
+    unsigned completed_before_ = 0; // when it began
+    std::int64_t seen_[2][turns] = {}; // what a completion took in the trial, sleeping and polling
+    std::int64_t cost_ = 0;         // of the usual way, in the last trial
 };
 
 } // namespace kaio

@@ -17,14 +17,13 @@ void pass::fail(std::int64_t result) {
     std::_Exit(1);
 }
 
-void call_failed(const std::string& call, int error) {
-    throw std::system_error(error, std::system_category(), call);
-}
+void call_failed(const std::string& call, int error) { throw std::system_error(error, std::system_category(), call); }
 
 std::vector<engine_ptr> all_engines() {
     std::vector<engine_ptr> all;
-    for (auto make : {kaio_loop, kaio_owned, kaio_blocking, kaio_syscall, kaio_context, raw_ring, raw_polling,
-                      raw_syscall, libaio, io_uring_normal, io_uring_tuned, posix_aio, pread_pool, pread_engine})
+    for (auto make :
+         {kaio_loop, kaio_coroutine, kaio_owned, kaio_blocking, kaio_syscall, kaio_context, raw_ring, raw_polling,
+          raw_syscall, libaio, io_uring_normal, io_uring_tuned, posix_aio, pread_pool, pread_engine})
         all.push_back(make());
     return all;
 }

@@ -16,10 +16,10 @@ class engine {
 public:
     virtual ~engine() = default;
     virtual std::string name() const = 0;
-    virtual std::string what() const = 0;                // one line for --help
-    virtual std::string missing() const { return {}; }   // why it can't be used in this build, or nothing
+    virtual std::string what() const = 0;                 // one line for --help
+    virtual std::string missing() const { return {}; }    // why it can't be used in this build, or nothing
     virtual unsigned deepest() const { return 1u << 16; } // the greatest depth that makes sense
-    virtual bool has_threads() const { return false; }   // of its own
+    virtual bool has_threads() const { return false; }    // of its own
     // Does the work once. Throws, before the first request, what says why this kernel refuses the engine.
     virtual void run(const workload& work) const = 0;
 };
@@ -39,6 +39,7 @@ template <class Engine> void run_batches(pass& all, Engine& how) {
 using engine_ptr = std::unique_ptr<engine>;
 
 engine_ptr kaio_loop();
+engine_ptr kaio_coroutine();
 engine_ptr kaio_owned();
 engine_ptr kaio_context();
 engine_ptr kaio_syscall();

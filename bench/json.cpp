@@ -44,7 +44,8 @@ std::string date() {
 
 json times(const histogram& h, bool whole) {
     if (h.count() == 0) return nullptr;
-    json made = {{"p50", h.at(0.5) / 1e3}, {"p99", h.at(0.99) / 1e3}, {"p99.9", h.at(0.999) / 1e3}, {"max", h.max() / 1e3}};
+    json made = {
+        {"p50", h.at(0.5) / 1e3}, {"p99", h.at(0.99) / 1e3}, {"p99.9", h.at(0.999) / 1e3}, {"max", h.max() / 1e3}};
     if (whole) h.for_each([&](double ns, std::uint64_t count) { made["histogram"].push_back({ns / 1e3, count}); });
     return made;
 }
@@ -75,9 +76,8 @@ json describe(const chapter& of, const row& r) {
 } // namespace
 
 std::string to_json(const settings& with, const std::vector<chapter>& all, const instruction_counts& instructions) {
-    json made = {{"command", with.command}, {"date", date()},
-                 {"machine", machine()},    {"rounds", with.how.rounds},
-                 {"media", json::array()},  {"yardstick", yardstick}};
+    json made = {{"command", with.command},   {"date", date()},         {"machine", machine()},
+                 {"rounds", with.how.rounds}, {"media", json::array()}, {"yardstick", yardstick}};
     for (const chapter& of : all) {
         json rows = json::array();
         for (const row& r : of.rows) rows.push_back(describe(of, r));
@@ -91,7 +91,8 @@ std::string to_json(const settings& with, const std::vector<chapter>& all, const
     if (instructions.depth != 0) {
         json& counts = made["instructions"] = {{"iodepth", instructions.depth}, {"engines", json::object()}};
         for (const instruction_count& count : instructions.all)
-            counts["engines"][count.how->name()] = count.why_not.empty() ? json(count.per_request) : json(count.why_not);
+            counts["engines"][count.how->name()] =
+                count.why_not.empty() ? json(count.per_request) : json(count.why_not);
     }
     return made.dump(1);
 }

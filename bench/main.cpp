@@ -55,8 +55,8 @@ void raise_limits() {
 int run_alone(const settings& with) {
     chapter of;
     medium const on = open_chapter(with, with.media.front(), of);
-    bench::run_alone(*with.how.engines.front(), target_of(on, of, with.depths.front(), with.jobs.front()),
-                     with.alone, with.how.seed);
+    bench::run_alone(*with.how.engines.front(), target_of(on, of, with.depths.front(), with.jobs.front()), with.alone,
+                     with.how.seed);
     return 0;
 }
 
@@ -95,7 +95,8 @@ int run(const settings& with) {
 
     instruction_counts instructions;
     if (with.instructions) {
-        unsigned const depth = std::min(with.depths.back(), 32u); // valgrind maps less of the ring than the kernel fills
+        unsigned const depth =
+            std::min(with.depths.back(), 32u); // valgrind maps less of the ring than the kernel fills
         instructions = count_instructions(with.how.engines, depth, [&](const std::string& what) { line.step(what); });
         line.clear();
         if (words) fmt::print("{}\n", table(instructions));

@@ -46,7 +46,8 @@ void calibrate(candidate& who, const plan& what, job_runner& runner) {
         double const took = runner.run(*who.made.how, requests / 4, requests, what.seed).seconds;
         if (took >= what.seconds / 4 || requests >= most) {
             double const per_second = static_cast<double>(std::max<std::uint64_t>(requests, runner.to().depth)) / took;
-            who.made.requests = what.requests != 0 ? what.requests : static_cast<std::uint64_t>(per_second * what.seconds);
+            who.made.requests =
+                what.requests != 0 ? what.requests : static_cast<std::uint64_t>(per_second * what.seconds);
             who.made.requests = std::max<std::uint64_t>(who.made.requests, runner.to().depth);
             who.ramp = static_cast<std::uint64_t>(per_second * what.ramp) + 1;
             return;
@@ -65,8 +66,8 @@ void summarize(candidate& who, const candidate* measure_by, unsigned jobs) {
     made.user = median_of(who.rounds.size(), [&](std::size_t i) { return who.rounds[i].user * 1e6 / n; });
     made.system = median_of(who.rounds.size(), [&](std::size_t i) { return who.rounds[i].system * 1e6 / n; });
     if (measure_by)
-        made.ratio = median_of(who.rounds.size(),
-                               [&](std::size_t i) { return made.rates[i] / measure_by->made.rates[i]; });
+        made.ratio =
+            median_of(who.rounds.size(), [&](std::size_t i) { return made.rates[i] / measure_by->made.rates[i]; });
 }
 
 } // namespace
@@ -122,7 +123,8 @@ std::vector<row> measure(const plan& what, const target& to, const std::function
         each("latencies", [&](candidate& who) {
             runner.run(*who.made.how, who.ramp, who.made.requests, what.seed + round, &who.made.times);
         });
-    each("system calls", [&](candidate& who) { who.made.calls = count_system_calls(*who.made.how, runner, who.made.requests); });
+    each("system calls",
+         [&](candidate& who) { who.made.calls = count_system_calls(*who.made.how, runner, who.made.requests); });
 
     auto const found = std::find_if(all.begin(), all.end(), [](const candidate& c) {
         return c.made.how->name() == yardstick && c.made.why_not.empty();
@@ -132,8 +134,10 @@ std::vector<row> measure(const plan& what, const target& to, const std::function
     std::vector<row> rows;
     for (candidate& who : all) {
         if (who.made.why_not.empty()) {
-            if (found == all.end() || &who != &*found) summarize(who, found == all.end() ? nullptr : &*found, to.jobs);
-            else who.made.ratio = 1;
+            if (found == all.end() || &who != &*found)
+                summarize(who, found == all.end() ? nullptr : &*found, to.jobs);
+            else
+                who.made.ratio = 1;
         }
     }
     for (candidate& who : all) rows.push_back(std::move(who.made));

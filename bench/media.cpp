@@ -133,12 +133,10 @@ medium open_named(const medium_options& options) {
     bool const device = S_ISBLK(status.st_mode);
     if (!S_ISREG(status.st_mode) && !device) throw std::runtime_error(path + ": neither a file nor a block device");
     if (options.writes && options.overwrite != path)
-        throw std::runtime_error(fmt::format("this would overwrite what is in {} ({}); if that is meant, say "
-                                             "--overwrite={}",
-                                             path,
-                                             device ? std::string("a block device")
-                                                    : fmt::format("a file of {} bytes", status.st_size),
-                                             path));
+        throw std::runtime_error(fmt::format(
+            "this would overwrite what is in {} ({}); if that is meant, say "
+            "--overwrite={}",
+            path, device ? std::string("a block device") : fmt::format("a file of {} bytes", status.st_size), path));
     // With O_EXCL the kernel refuses a block device that is mounted.
     made.file = open_file(path, options, made.notice, device && options.writes ? O_EXCL : 0);
     made.description = path;

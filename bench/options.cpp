@@ -39,7 +39,8 @@ std::vector<unsigned> parse_list(const std::string& option, const std::string& t
             used = 0;
         }
         if (part.empty() || used != part.size() || value == 0 || value > most || part[0] < '0' || part[0] > '9')
-            throw CLI::ValidationError(fmt::format("{}={}: '{}' is not a number from 1 to {}", option, text, part, most));
+            throw CLI::ValidationError(
+                fmt::format("{}={}: '{}' is not a number from 1 to {}", option, text, part, most));
         return static_cast<unsigned>(value);
     };
     std::vector<unsigned> all;
@@ -47,7 +48,8 @@ std::vector<unsigned> parse_list(const std::string& option, const std::string& t
         std::size_t const dash = part.find('-');
         unsigned const first = number(part.substr(0, dash));
         unsigned const last = dash == std::string::npos ? first : number(part.substr(dash + 1));
-        if (last < first) throw CLI::ValidationError(fmt::format("{}={}: {} is less than {}", option, text, last, first));
+        if (last < first)
+            throw CLI::ValidationError(fmt::format("{}={}: {} is less than {}", option, text, last, first));
         for (unsigned value = first; value <= last; value *= 2) all.push_back(value);
     }
     std::sort(all.begin(), all.end());
@@ -126,7 +128,8 @@ void add_options(CLI::App& app, settings& to, raw_options& raw) {
     app.add_flag("--instructions", to.instructions,
                  "Counts the instructions in user space of one request, too (valgrind)");
     app.add_flag("--quiet", to.quiet, "No progress line");
-    app.add_option("--alone", to.alone, "So many requests of one engine and nothing else, for tools that count from outside");
+    app.add_option("--alone", to.alone,
+                   "So many requests of one engine and nothing else, for tools that count from outside");
     app.footer(engine_lines(to) + examples);
 }
 
@@ -151,7 +154,8 @@ void settle(settings& to, const raw_options& raw) {
     for (const engine_ptr& e : to.engines)
         if (raw.engines.empty() || std::find(raw.engines.begin(), raw.engines.end(), e->name()) != raw.engines.end())
             to.how.engines.push_back(e.get());
-    if (to.alone != 0 && (to.how.engines.size() != 1 || to.depths.size() != 1 || to.jobs.size() != 1 || to.media.size() != 1))
+    if (to.alone != 0 &&
+        (to.how.engines.size() != 1 || to.depths.size() != 1 || to.jobs.size() != 1 || to.media.size() != 1))
         throw CLI::ValidationError("--alone needs one --ioengine, --iodepth, --numjobs and --medium");
 
     to.how.latency_rounds = (to.how.rounds + 1) / 2;
@@ -170,7 +174,8 @@ std::optional<int> parse(int argc, char** argv, settings& to) {
     to.how.rounds = 7;
     to.how.seed = 1;
     to.command = "kaio-bench";
-    for (int i = 1; i < argc; ++i) to.command += std::string(" ") + argv[i];
+    for (int i = 1; i < argc; ++i)
+        if (std::string(argv[i]).rfind("--json", 0) != 0) to.command += std::string(" ") + argv[i];
     CLI::App app("Disk requests through kaio, through the system calls by hand, and through its peers, side by side.",
                  "kaio-bench");
     add_options(app, to, raw);

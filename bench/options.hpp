@@ -19,10 +19,10 @@ struct settings {
     std::vector<unsigned> depths, jobs;
     plan how{};
     bool instructions = false;
-    bool quiet = false; // no progress line
-    std::string json;   // a path, "-" for standard output, "" for none
+    bool quiet = false;      // no progress line
+    std::string json;        // a path, "-" for standard output, "" for none
     std::uint64_t alone = 0; // requests of the one engine, and nothing else; 0: a benchmark
-    std::string command; // as it was given
+    std::string command;     // as it was given
 };
 
 // Parses the command line. A number: the program is to end with that status; help or what is wrong has been printed.

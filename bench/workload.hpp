@@ -57,8 +57,8 @@ struct workload {
 class pass {
 public:
     explicit pass(const workload& work)
-        : work_(work), places_(work.depth), state_(work.seed), position_(work.first_block), left_(work.ramp + work.requests),
-          unfinished_(left_) {}
+        : work_(work), places_(work.depth), state_(work.seed), position_(work.first_block),
+          left_(work.ramp + work.requests), unfinished_(left_) {}
     pass(const pass&) = delete;
     pass& operator=(const pass&) = delete;
 

@@ -52,7 +52,9 @@ public:
             else
                 ::io_uring_prep_write(entry, fd, of.buffer, size, offset);
             break;
-        case bench::action::sync: ::io_uring_prep_fsync(entry, fd, 0); break;
+        case bench::action::sync:
+            ::io_uring_prep_fsync(entry, fd, 0);
+            break;
         }
         if (tuned_) entry->flags |= IOSQE_FIXED_FILE;
         ::io_uring_sqe_set_data64(entry, place);

@@ -12,9 +12,12 @@ namespace bench {
 inline kaio::request make_request(int fd, const op& of) noexcept {
     std::span const buffer(of.buffer, of.size);
     switch (of.what) {
-    case action::read: return kaio::read(fd, buffer, of.offset);
-    case action::write: return kaio::write(fd, buffer, of.offset);
-    case action::sync: break;
+    case action::read:
+        return kaio::read(fd, buffer, of.offset);
+    case action::write:
+        return kaio::write(fd, buffer, of.offset);
+    case action::sync:
+        break;
     }
     return kaio::fsync(fd);
 }

@@ -36,9 +36,7 @@ template <class Loop> struct owned {
 class this_engine final : public bench::engine {
     std::string name() const override { return "kaio-owned"; }
     std::string what() const override { return "kaio's loop with operations that the caller owns"; }
-    void run(const bench::workload& work) const override {
-        bench::run_form<owned>(work, {});
-    }
+    void run(const bench::workload& work) const override { bench::run_form<owned>(work, {}); }
 };
 
 } // namespace

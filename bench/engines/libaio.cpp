@@ -22,9 +22,15 @@ public:
     void prepare(std::size_t place, const bench::op& of) noexcept {
         iocb& block = blocks_[place];
         switch (of.what) {
-        case bench::action::read: ::io_prep_pread(&block, all_.fd(), of.buffer, of.size, of.offset); break;
-        case bench::action::write: ::io_prep_pwrite(&block, all_.fd(), of.buffer, of.size, of.offset); break;
-        case bench::action::sync: ::io_prep_fsync(&block, all_.fd()); break;
+        case bench::action::read:
+            ::io_prep_pread(&block, all_.fd(), of.buffer, of.size, of.offset);
+            break;
+        case bench::action::write:
+            ::io_prep_pwrite(&block, all_.fd(), of.buffer, of.size, of.offset);
+            break;
+        case bench::action::sync:
+            ::io_prep_fsync(&block, all_.fd());
+            break;
         }
         block.data = reinterpret_cast<void*>(place);
         batch_[static_cast<std::size_t>(count_++)] = &block;

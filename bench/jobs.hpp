@@ -1,8 +1,10 @@
-// Runs one engine in one or more threads at once, each with its own loop, buffers and seed, and measures from the moment
-// when all have warmed up.
+// Runs one engine in one or more threads at once, each with its own loop, buffers, seed and, as in fio, its own opening
+// of the file: what all share is counted by the kernel for every request, and processors that count together slow one
+// another down. Measures from the moment when all have warmed up.
 #pragma once
 
 #include <kaio/io/aligned_buffer.hpp>
+#include <kaio/io/file.hpp>
 
 #include "measure.hpp"
 
@@ -15,7 +17,7 @@ struct timing {
 
 class job_runner {
 public:
-    // Memory for the buffers of all jobs, touched so that no page comes into being while the clock runs.
+    // Buffers for all jobs, touched so that no page comes into being while the clock runs, and their descriptors.
     explicit job_runner(const target& to);
 
     const target& to() const noexcept { return to_; }
@@ -30,6 +32,7 @@ public:
 private:
     target to_;
     kaio::aligned_buffer memory_;
+    std::vector<kaio::file> files_; // of all jobs but the first
 };
 
 } // namespace bench

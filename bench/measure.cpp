@@ -37,6 +37,13 @@ template <class F> double median_of(std::size_t rounds, F f) {
     return median(std::move(values));
 }
 
+// The fastest to the slowest, of five or more without these two: what a median does not mind is no noise.
+double spread_of(std::vector<double> rates) {
+    std::sort(rates.begin(), rates.end());
+    std::size_t const extremes = rates.size() >= 5 ? 1 : 0;
+    return rates[rates.size() - 1 - extremes] / rates[extremes];
+}
+
 // How many requests of this engine take so long as the plan wants. It is its own warming up, too.
 void calibrate(candidate& who, const plan& what, job_runner& runner) {
     constexpr std::uint64_t most = 50'000'000;
@@ -61,8 +68,7 @@ void summarize(candidate& who, const candidate* measure_by, unsigned jobs) {
     auto const n = static_cast<double>(made.requests * jobs);
     for (timing const& round : who.rounds) made.rates.push_back(n / round.seconds);
     made.rate = median(made.rates);
-    auto const [slowest, fastest] = std::minmax_element(made.rates.begin(), made.rates.end());
-    made.spread = *fastest / *slowest;
+    made.spread = spread_of(made.rates);
     made.user = median_of(who.rounds.size(), [&](std::size_t i) { return who.rounds[i].user * 1e6 / n; });
     made.system = median_of(who.rounds.size(), [&](std::size_t i) { return who.rounds[i].system * 1e6 / n; });
     if (measure_by)

@@ -33,7 +33,7 @@ struct target {
 };
 
 constexpr const char* yardstick = "raw-ring";
-constexpr double too_wide = 1.3; // fastest round to slowest: beyond it nothing can be concluded
+constexpr double too_wide = 1.3; // of the rounds: beyond it nothing can be concluded
 
 struct row {
     const engine* how;
@@ -44,7 +44,7 @@ struct row {
     std::vector<double> rates;   // requests per second, of each round
     double rate;                 // median
     std::optional<double> ratio; // of rate to the yardstick's, median over the rounds
-    double spread;               // fastest round to slowest
+    double spread;               // fastest round to slowest, of five or more without these two
     double user, system;         // µs of CPU per request, medians
     recorder times;              // of the latency rounds
     std::optional<double> calls; // system calls per request

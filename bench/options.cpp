@@ -24,9 +24,10 @@ Examples:
   kaio-bench --numjobs=1,2,4 --iodepth=32 --json=jobs.json && bench/plot jobs.json
 
 Columns: requests per second; MB per second; the same as a multiple of raw-ring's; spread, the fastest round to the
-slowest; CPU time of this process per request, user and system; latencies in µs; the longest that the loop was stuck
-inside one call that hands requests over; system calls per request, exact for root, else under ptrace, which on a device
-makes them too low. A sync counts as a request.)";
+slowest, of five rounds or more without these two; CPU time of this process per request (µs, user and system: the sum is
+exact, how it is divided is the kernel's estimate); latencies in µs; the longest that the loop was stuck inside one call
+that hands requests over; system calls per request, exact for root, else under ptrace, which on a device makes them too
+low. A sync counts as a request.)";
 
 // "1,4,32" and "1-128", which doubles.
 std::vector<unsigned> parse_list(const std::string& option, const std::string& text, unsigned most) {
@@ -175,7 +176,8 @@ std::optional<int> parse(int argc, char** argv, settings& to) {
     to.how.seed = 1;
     to.command = "kaio-bench";
     for (int i = 1; i < argc; ++i)
-        if (std::string(argv[i]).rfind("--json", 0) != 0) to.command += std::string(" ") + argv[i];
+        if (std::string const part = argv[i]; part.rfind("--json", 0) != 0 && part != "--quiet")
+            to.command += " " + part;
     CLI::App app("Disk requests through kaio, through the system calls by hand, and through its peers, side by side.",
                  "kaio-bench");
     add_options(app, to, raw);

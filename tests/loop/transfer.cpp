@@ -158,7 +158,9 @@ TEST_CASE("fully says how much was done before an error, and goes on after EINTR
 
 TEST_CASE("a short direct read of no whole unit is the end of the file, and nothing unaligned is tried") {
     test::temporary_file plain(5000); // ends in the middle of a unit
-    kaio::file const direct = kaio::file::open(plain.path(), O_RDONLY | O_DIRECT);
+    auto const opened = kaio::file::try_open(plain.path().c_str(), O_RDONLY | O_DIRECT);
+    if (!opened) SKIP_TEST("/dev/shm has no direct I/O");
+    kaio::file const& direct = *opened;
     std::size_t const unit = direct.alignment().offset;
     bool const known = GENERATE(true, false); // as a kaio::file, or as an int that tells nothing
     kaio::aligned_buffer buffer(4 * 4096);

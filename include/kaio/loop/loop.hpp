@@ -221,7 +221,8 @@ public:
     // True if the next poll would call a handler for what has completed. About a nanosecond, no system call; without
     // a trusted ring as basic_context::has_completions. Timers that are due are not seen.
     bool has_completions() const noexcept {
-        return !ended_.empty() || unhandled() != 0 || mailbox_.full() || context_.has_completions();
+        return context_.usable() &&
+               (!ended_.empty() || unhandled() != 0 || mailbox_.full() || context_.has_completions());
     }
 
     // False: events are taken by io_getevents, by choice or because the ring can't be trusted.

@@ -49,6 +49,22 @@ def writes(name, folder):
     return case
 
 
+def foreign_loop():
+    """notifier_epoll.cpp: a descriptor of its own, a request, a timer after it, and a post, each heard of once."""
+    with tempfile.TemporaryDirectory(dir=os.getcwd()) as place:
+        done = subprocess.run([programs["notifier_epoll"]], cwd=place, capture_output=True, text=True, timeout=60)
+        if done.returncode != 0 and "refuses O_DIRECT" in done.stderr:
+            raise report.Skip(f"the file system of {os.getcwd()} has no direct I/O")
+        lines = done.stdout.splitlines()
+        wanted = ["20 ms later", "4096 bytes: Success", "from the pipe: a message", "posted by another thread"]
+        if done.returncode != 0 or done.stderr or sorted(lines) != wanted:
+            return f"exit status {done.returncode}\n{done.stdout}{done.stderr}"
+        if lines.index("20 ms later") < lines.index("4096 bytes: Success"):
+            return "the timer expired before it was submitted"
+        with open(os.path.join(place, "aio.txt"), "rb") as file:
+            return None if file.read() == b"@" * 4096 else "aio.txt differs"
+
+
 def fails_clearly():
     """Where nothing can be written, the examples end with a text that names the file and the cause."""
     with tempfile.TemporaryDirectory() as place:
@@ -85,6 +101,7 @@ cases = [
     if name.startswith("write")
     for folder in (os.getcwd(), "/dev/shm")
 ]
+cases.append(("notifier_epoll drives kaio from epoll", foreign_loop))
 cases.append(("write says what is wrong", fails_clearly))
 cases.append(("the README's program is docs/examples/write.cpp", readme))
 cases.append(("the tests that docs/reliability.md names are there", reliability))

@@ -1,0 +1,217 @@
+// copy [--queue-depth N] [--block-size BYTES] FROM TO: copies a file, N blocks at once: some are read while others are
+// written. Direct I/O where there is any, holes stay holes, and a terminal shows the progress. Like cp it replaces what
+// TO held, and does not wait until everything is on the disk for good: kaio::fdatasync would.
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include <getopt.h>
+#include <sys/stat.h>
+
+#include <kaio/kaio.hpp>
+
+namespace {
+
+[[noreturn]] void fail(std::error_code why, const std::string& what) { throw std::system_error(why, what); }
+[[noreturn]] void fail(const std::string& what) { fail({errno, std::system_category()}, what); }
+
+// Only direct I/O is asynchronous, but not every file system has it.
+kaio::file open(const std::string& path, int flags, mode_t mode = 0) {
+    auto opened = kaio::file::try_open(path.c_str(), flags | O_DIRECT, mode);
+    if (opened) return std::move(*opened);
+    if (opened.error() != std::errc::invalid_argument) fail(opened.error(), path);
+    auto buffered = kaio::file::try_open(path.c_str(), flags, mode);
+    if (!buffered) fail(buffered.error(), path);
+    std::fprintf(stderr, "copy: %s: no direct I/O on this file system, so it is slower\n", path.c_str());
+    return std::move(*buffered);
+}
+
+struct range {
+    std::int64_t begin, end; // bytes
+};
+
+constexpr std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
+
+// The parts of a file that are not holes, in whole units.
+std::vector<range> find_data(const kaio::file& file, std::int64_t size, std::int64_t unit) {
+    std::vector<range> found;
+    for (std::int64_t at = 0; at < size; at = found.back().end) {
+        std::int64_t data = ::lseek(file.fd(), at, SEEK_DATA);
+        if (data < 0 && errno == ENXIO) break; // a hole up to the end
+        std::int64_t hole = data < 0 ? -1 : ::lseek(file.fd(), data, SEEK_HOLE);
+        if (hole < 0) data = at, hole = size; // the file system can't say
+        found.push_back({data / unit * unit, round_up(std::min(hole, size), unit)});
+    }
+    return found;
+}
+
+// Takes the space now: then a full disk is known before anything is copied, and the writes find their blocks allocated.
+void allocate(const kaio::file& file, std::span<const range> parts, const std::string& path) {
+    for (range const& part : parts) {
+        int done;
+        do done = ::fallocate(file.fd(), 0, part.begin, part.end - part.begin);
+        while (done != 0 && errno == EINTR);
+        if (done != 0 && errno != EOPNOTSUPP) fail(path);
+    }
+}
+
+void set_size(const kaio::file& file, std::int64_t size, const std::string& path) {
+    if (::ftruncate(file.fd(), size) != 0) fail(path);
+}
+
+class progress_bar {
+public:
+    explicit progress_bar(std::int64_t total) : total_(total) {}
+    ~progress_bar() {
+        if (shown_ >= 0) std::fputc('\n', stderr);
+    }
+
+    void add(std::int64_t bytes) {
+        done_ += bytes;
+        int const percent = static_cast<int>(done_ * 100 / total_);
+        if (!terminal_ || percent == shown_) return;
+        shown_ = percent;
+        std::string const bar(static_cast<std::size_t>(percent) / 2, '#');
+        std::fprintf(stderr, "\r[%-50s] %3d %%", bar.c_str(), percent);
+    }
+
+private:
+    bool const terminal_ = ::isatty(STDERR_FILENO) == 1;
+    std::int64_t const total_;
+    std::int64_t done_ = 0;
+    int shown_ = -1;
+};
+
+struct options {
+    std::uint32_t queue_depth = 8;
+    std::uint32_t block_size = 256 << 10;
+    std::string from, to;
+};
+
+struct copy_job {
+    const options& wanted;
+    const kaio::file &from, &to;
+    std::int64_t size;
+    kaio::buffer_pool buffers;
+    kaio::loop loop;
+    progress_bar progress;
+};
+
+kaio::task<> copy_block(copy_job& job, range block) {
+    kaio::pooled_buffer const buffer = job.buffers.take(); // there is one for each block that is copied at once
+    std::span const bytes(buffer.data(), static_cast<std::size_t>(block.end - block.begin));
+
+    auto const got = co_await job.loop.submit(kaio::fully(kaio::read(job.from, bytes, block.begin)));
+    if (!got) fail(got.error(), job.wanted.from);
+    auto const there = static_cast<std::int64_t>(got.bytes());
+    if (block.begin + there < std::min(block.end, job.size))
+        throw std::runtime_error(job.wanted.from + ": it became shorter while it was copied");
+
+    // The last block ends with the file; what is written are whole units, and the size is set in the end.
+    std::ranges::fill(bytes.subspan(got.bytes()), std::byte{0});
+    auto const put = co_await job.loop.submit(kaio::fully(kaio::write(job.to, bytes, block.begin)));
+    if (!put) fail(put.error(), job.wanted.to);
+    job.progress.add(block.end - block.begin);
+}
+
+void copy_data(const options& wanted, const kaio::file& from, const kaio::file& to, std::int64_t size) {
+    auto const [memory, unit] = std::pair(std::max(from.alignment().memory, to.alignment().memory),
+                                          std::max(from.alignment().offset, to.alignment().offset));
+    std::int64_t const block_size = round_up(wanted.block_size, unit);
+    std::vector<range> const data = find_data(from, size, unit);
+
+    // A write that makes the file longer is synchronous on ext4, so it gets its size first, for the last block whole.
+    set_size(to, round_up(size, unit), wanted.to);
+    allocate(to, data, wanted.to);
+
+    std::int64_t total = 0;
+    std::vector<range> blocks;
+    for (range const& part : data) {
+        total += part.end - part.begin;
+        for (std::int64_t at = part.begin; at < part.end; at += block_size)
+            blocks.push_back({at, std::min(at + block_size, part.end)});
+    }
+
+    auto const bytes = static_cast<std::size_t>(block_size);
+    copy_job job{.wanted = wanted,
+                 .from = from,
+                 .to = to,
+                 .size = size,
+                 .buffers = kaio::buffer_pool(wanted.queue_depth, bytes, memory, {.huge_pages = true}),
+                 .loop = kaio::loop(wanted.queue_depth),
+                 .progress = progress_bar(total)};
+    kaio::sync_wait(job.loop, kaio::for_each_concurrent(blocks, wanted.queue_depth,
+                                                        [&](range block) { return copy_block(job, block); }));
+    set_size(to, size, wanted.to);
+}
+
+void must_be_regular(const std::string& path, const struct stat& status) {
+    if (S_ISDIR(status.st_mode)) throw std::runtime_error(path + ": is a directory");
+    if (!S_ISREG(status.st_mode)) throw std::runtime_error(path + ": is not a regular file");
+}
+
+void copy(const options& wanted) {
+    struct stat source, target;
+    if (::stat(wanted.from.c_str(), &source) != 0) fail(wanted.from);
+    must_be_regular(wanted.from, source);
+    bool const exists = ::stat(wanted.to.c_str(), &target) == 0;
+    if (exists) must_be_regular(wanted.to, target);
+    if (exists && source.st_dev == target.st_dev && source.st_ino == target.st_ino)
+        throw std::runtime_error(wanted.from + " and " + wanted.to + " are the same file");
+
+    kaio::file const from = open(wanted.from, O_RDONLY);
+    kaio::file const to = open(wanted.to, O_WRONLY | O_CREAT | O_TRUNC, source.st_mode & 0777);
+    try {
+        copy_data(wanted, from, to, static_cast<std::int64_t>(from.size()));
+    } catch (const std::exception& error) {
+        if (!exists) ::unlink(wanted.to.c_str());
+        throw std::runtime_error(std::string(error.what()) + "; " + wanted.to +
+                                 (exists ? " is not complete" : " was removed"));
+    }
+}
+
+constexpr const char* usage = "usage: copy [--queue-depth N] [--block-size BYTES] FROM TO\n";
+
+std::uint32_t number(std::string_view text, const char* option) {
+    std::uint32_t value = 0;
+    auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || value == 0 || value > 1u << 30)
+        throw std::runtime_error(std::string(option) + " must be a number from 1 to 1073741824");
+    return value;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    constexpr option known[] = {{"queue-depth", required_argument, nullptr, 'q'},
+                                {"block-size", required_argument, nullptr, 'b'},
+                                {nullptr, 0, nullptr, 0}};
+    try {
+        options wanted;
+        for (int found; (found = ::getopt_long(argc, argv, "", known, nullptr)) != -1;) {
+            if (found == 'q')
+                wanted.queue_depth = number(optarg, "--queue-depth");
+            else if (found == 'b')
+                wanted.block_size = number(optarg, "--block-size");
+            else
+                return std::fputs(usage, stderr), 2;
+        }
+        if (argc - optind != 2) return std::fputs(usage, stderr), 2;
+        wanted.from = argv[optind];
+        wanted.to = argv[optind + 1];
+        copy(wanted);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "copy: %s\n", error.what());
+        return 1;
+    }
+}

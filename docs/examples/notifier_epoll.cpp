@@ -1,0 +1,62 @@
+// A program with an event loop of its own, here epoll, that also uses kaio: the notifier is one descriptor more in its
+// set, and stands for everything in the kaio loop: requests, timers, and what other threads post.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <thread>
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <kaio/kaio.hpp>
+
+using namespace std::chrono_literals;
+
+int main() {
+    kaio::file file = kaio::file::open("aio.txt", O_RDWR | O_CREAT | O_DIRECT, 0644);
+    kaio::aligned_buffer buffer(4096, file.alignment().memory);
+    std::ranges::fill(buffer, std::byte{'@'});
+    int left = 4; // things that are to happen: one of the program's own, three of kaio's
+
+    kaio::loop loop(128);
+    kaio::notifier notifier(loop); // before anything is submitted, and before other threads post
+
+    int ends[2];
+    if (::pipe(ends) != 0) return std::perror("pipe"), 1;
+    kaio::file const pipe = kaio::file::adopt(ends[0]), writer = kaio::file::adopt(ends[1]);
+
+    kaio::file const epoll = kaio::file::adopt(::epoll_create1(EPOLL_CLOEXEC));
+    auto const watch = [&](int fd) {
+        epoll_event interest{.events = EPOLLIN, .data = {.fd = fd}};
+        if (::epoll_ctl(epoll.fd(), EPOLL_CTL_ADD, fd, &interest) != 0) std::perror("epoll_ctl");
+    };
+    watch(pipe.fd());
+    watch(notifier.fd());
+
+    loop.submit(kaio::write(file, buffer, 0), [&](kaio::io_result r) {
+        std::printf("%zu bytes: %s\n", r.bytes(), r.error().message().c_str());
+        // Requests that handlers submit need no update(): poll, in which they are called, ends with it.
+        loop.submit(kaio::after(20ms), [&](kaio::io_result) { --left, std::puts("20 ms later"); });
+        --left;
+    });
+    notifier.update(); // this one was not submitted by a handler, so the kernel has yet to get it
+
+    std::thread other([&] {
+        loop.post([&] { --left, std::puts("posted by another thread"); });
+        if (::write(writer.fd(), "a message", 9) != 9) std::perror("write");
+    });
+
+    while (left > 0) {
+        epoll_event ready;
+        if (::epoll_wait(epoll.fd(), &ready, 1, -1) != 1) continue; // a signal
+        if (ready.data.fd == notifier.fd()) {
+            notifier.poll(); // calls the handlers of what has completed
+        } else {
+            char text[64];
+            auto const size = ::read(pipe.fd(), text, sizeof text);
+            if (size > 0) std::printf("from the pipe: %.*s\n", static_cast<int>(size), text);
+            --left;
+        }
+    }
+    other.join();
+}

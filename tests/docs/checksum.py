@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""checksum.py PROGRAM: what docs/examples/checksum.cpp prints is what Python's zlib computes."""
+
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import zlib
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+import report
+
+program = os.path.abspath(sys.argv[1])
+
+
+def checksum(place, *names):
+    return subprocess.run([program, *names], cwd=place, capture_output=True, text=True, timeout=60)
+
+
+def make(place, name, length):
+    """Makes a file, and gives the line that it should get."""
+    data = random.randbytes(length)
+    with open(os.path.join(place, name), "wb") as file:
+        file.write(data)
+    return f"{zlib.crc32(data):08x}  {name}\n"
+
+
+def many(place):
+    """More files than are read at once, of lengths around the block size, in the order of the arguments."""
+    block = 256 << 10
+    lengths = [0, 1, 511, 512, 4096, 4097, block - 1, block, block + 1, 2 * block, 5 * block + 3]
+    lengths += [random.randrange(20000) for _ in range(139)]
+    random.shuffle(lengths)
+    names = [str(i) for i in range(len(lengths))]
+    wanted = "".join(make(place, name, length) for name, length in zip(names, lengths))
+    done = checksum(place, *names)
+    return None if done.returncode == 0 and done.stdout == wanted and not done.stderr else done.stdout + done.stderr
+
+
+def errors(place):
+    """An error of one file is said, and the others are done nevertheless."""
+    first, last = make(place, "first", 100), make(place, "last", 300000)
+    os.mkdir(os.path.join(place, "folder"))
+    os.mkfifo(os.path.join(place, "fifo"))
+    done = checksum(place, "first", "none", "folder", "fifo", "last")
+    said = ["fifo: Illegal seek", "folder: Is a directory", "none: No such file or directory"]
+    lines = sorted(line.removeprefix("checksum: ") for line in done.stderr.splitlines())
+    if done.returncode != 1 or done.stdout != first + last or lines != said:
+        return f"exit status {done.returncode}\n{done.stdout}{done.stderr}"
+    return None
+
+
+def usage(place):
+    done = checksum(place)
+    return None if done.returncode == 2 and done.stderr == "usage: checksum FILE...\n" else done.stderr
+
+
+def within(folder, case):
+    def run():
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            return case(place)
+
+    return run
+
+
+folders = [folder for folder in (os.getcwd(), "/dev/shm") if os.path.isdir(folder)]
+report.run(
+    [(f"checksum of many files in {folder}", within(folder, many)) for folder in folders]
+    + [("checksum says what is wrong", within(None, errors)), ("checksum says how it is used", within(None, usage))]
+)

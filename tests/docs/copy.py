@@ -1,0 +1,255 @@
+#!/usr/bin/env python3
+"""copy.py PROGRAM: what docs/examples/copy.cpp copies, and how it says what it can't."""
+
+import os
+import pty
+import random
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+import report
+
+program = os.path.abspath(sys.argv[1])
+folders = [folder for folder in (os.getcwd(), "/dev/shm") if os.path.isdir(folder)]
+small = ["--block-size", "65536", "--queue-depth", "3"]
+
+
+def copy(place, *arguments, **options):
+    return subprocess.run([program, *arguments], cwd=place, capture_output=True, text=True, timeout=60, **options)
+
+
+def put(place, name, data):
+    with open(os.path.join(place, name), "wb") as file:
+        file.write(data)
+
+
+def get(place, name):
+    with open(os.path.join(place, name), "rb") as file:
+        return file.read()
+
+
+def copied(place, data, *options):
+    """Copies `data`; None, or what is wrong with the copy."""
+    put(place, "from", data)
+    done = copy(place, *options, "from", "to")
+    said = [line for line in done.stderr.splitlines() if "no direct I/O" not in line]
+    if done.returncode != 0 or done.stdout or said:
+        return f"{len(data)} bytes: exit status {done.returncode}: {done.stdout}{done.stderr}"
+    if get(place, "to") != data:
+        return f"{len(data)} bytes: the copy differs; it has {os.path.getsize(os.path.join(place, 'to'))}"
+    return None
+
+
+def lengths(place):
+    block = 65536
+    around = [0, 512, 4096, block, 3 * block, 9 * block]
+    for length in [length + more for length in around for more in (-1, 0, 1) if length + more >= 0]:
+        wrong = copied(place, random.randbytes(length), *small)
+        if wrong:
+            return wrong
+    return None
+
+
+def long(place):
+    return copied(place, random.randbytes(64 << 20))
+
+
+def odd_block_size(place):
+    return copied(place, random.randbytes(1000000), "--block-size", "1000", "--queue-depth", "50")
+
+
+def holes(place):
+    """Data at the beginning, in the middle (aligned to nothing) and a hole at the end; then nothing but a hole."""
+    mib = 1 << 20
+    for parts, size in ([(0, 5000), (10 * mib + 777, 300000)], 20 * mib + 5), ([], 8 * mib):
+        with open(os.path.join(place, "from"), "wb") as file:
+            for offset, length in parts:
+                file.seek(offset)
+                file.write(random.randbytes(length))
+            file.truncate(size)
+            os.fsync(file.fileno())
+        before = os.stat(os.path.join(place, "from"))
+        if before.st_blocks * 512 > mib:
+            raise report.Skip("this file system keeps no holes")
+        done = copy(place, "from", "to")
+        if done.returncode != 0:
+            return done.stderr
+        if get(place, "from") != get(place, "to"):
+            return "the copy differs"
+        with open(os.path.join(place, "to"), "rb") as file:
+            os.fsync(file.fileno())
+        after = os.stat(os.path.join(place, "to"))
+        if after.st_blocks > before.st_blocks + 16:
+            return f"{after.st_blocks} blocks became of {before.st_blocks}"
+    return None
+
+
+def replaces(place):
+    put(place, "to", b"x" * 200000)
+    os.link(os.path.join(place, "to"), os.path.join(place, "other name"))
+    wrong = copied(place, b"short", *small)
+    if wrong is None and get(place, "other name") != b"short":
+        return "it made a new file instead of replacing the content"
+    return wrong
+
+
+def keeps_permissions(place):
+    put(place, "from", b"x")
+    os.chmod(os.path.join(place, "from"), 0o750)
+    done = copy(place, "from", "to", umask=0o022)
+    mode = os.stat(os.path.join(place, "to")).st_mode & 0o777
+    return None if done.returncode == 0 and mode == 0o750 else f"{done.stderr}{mode:o}"
+
+
+def progress(place):
+    put(place, "from", random.randbytes(1 << 20))
+    terminal, stderr = pty.openpty()
+    done = subprocess.run([program, "from", "to"], cwd=place, stderr=stderr, timeout=60)
+    os.close(stderr)
+    text = b""
+    try:
+        while part := os.read(terminal, 4096):
+            text += part
+    except OSError:
+        pass  # what the end of a terminal looks like
+    os.close(terminal)
+    if done.returncode != 0 or not text.rstrip().endswith(b"[" + b"#" * 50 + b"] 100 %"):
+        return f"exit status {done.returncode}: {text!r}"
+    return None
+
+
+def refuses(message, *arguments, status=1):
+    """It ends with this message, and leaves everything as it was."""
+
+    def case(place):
+        put(place, "file", b"content")
+        os.link(os.path.join(place, "file"), os.path.join(place, "hard link"))
+        os.symlink("file", os.path.join(place, "symbolic link"))
+        os.mkdir(os.path.join(place, "folder"))
+        os.mkfifo(os.path.join(place, "fifo"))
+        names = sorted(os.listdir(place))
+        done = copy(place, *arguments)
+        if done.returncode != status or message not in done.stderr:
+            return f"exit status {done.returncode}: {done.stderr}"
+        if get(place, "file") != b"content" or sorted(os.listdir(place)) != names:
+            return f"it left {os.listdir(place)}"
+        return None
+
+    return case
+
+
+def unreadable(place):
+    if os.getuid() != 0:
+        user = {}
+    else:
+        user = {"user": 65534, "group": 65534, "extra_groups": []}  # root may read everything
+        os.chmod(place, 0o777)
+        probe = subprocess.run(["test", "-x", program], user=65534, check=False)
+        if probe.returncode != 0:
+            raise report.Skip("another user than root can't run programs in the build folder")
+    put(place, "from", b"secret")
+    os.chmod(os.path.join(place, "from"), 0)
+    done = copy(place, "from", "to", **user)
+    there = os.path.exists(os.path.join(place, "to"))
+    if done.returncode != 1 or "from: Permission denied" not in done.stderr or there:
+        return f"exit status {done.returncode}: {done.stderr}"
+    return None
+
+
+def mounted(place, mount, script):
+    """What a shell script prints that finds a file system `mount`ed on the folder mount, and copy as $0."""
+    os.mkdir(os.path.join(place, "mount"))
+    # A user namespace lets others than root mount, where the system allows that.
+    unshare = ["unshare", "--mount"] + ([] if os.getuid() == 0 else ["--user", "--map-root-user"])
+    shell = ["sh", "-c", f"mount {mount} mount || exit 99; {script}", program]
+    done = subprocess.run(unshare + shell, cwd=place, capture_output=True, text=True, timeout=60)
+    if done.returncode == 99 or done.stderr.startswith("unshare"):
+        raise report.Skip(f"no file system can be mounted: {done.stderr.strip()}")
+    return done.stdout + done.stderr
+
+
+def full(kind):
+    """A new copy that doesn't fit goes, an old file is said to be incomplete."""
+
+    def case(place):
+        put(place, "from", random.randbytes(8 << 20))
+        if kind == "tmpfs":
+            mount = "-t tmpfs -o size=4m none"
+        else:
+            if os.getuid() != 0:
+                raise report.Skip("needs root")
+            with open(os.path.join(place, "disk"), "wb") as disk:
+                disk.truncate(6 << 20)
+            try:
+                subprocess.run(["mkfs.ext4", "-q", "disk"], cwd=place, check=True, capture_output=True)
+            except (OSError, subprocess.CalledProcessError) as error:
+                raise report.Skip(f"no mkfs.ext4: {error}")
+            mount = "-o loop disk"
+        twice = '"$0" from mount/new; ls mount; >mount/old; "$0" from mount/old; ls mount; umount mount'
+        said = mounted(place, mount, twice)
+        lines = [line for line in said.splitlines() if line != "lost+found" and "no direct I/O" not in line]
+        wanted = [
+            "copy: mount/new: No space left on device; mount/new was removed",
+            "copy: mount/old: No space left on device; mount/old is not complete",
+            "old",
+        ]
+        return None if sorted(lines) == wanted else said
+
+    return case
+
+
+def buffered(place):
+    """A file system without direct I/O."""
+    data = random.randbytes(1000001)
+    put(place, "from", data)
+    said = mounted(place, "-t ramfs none", '"$0" from mount/there && "$0" mount/there back && cmp from mount/there')
+    if "mount/there: no direct I/O on this file system, so it is slower" not in said or get(place, "back") != data:
+        return said
+    return None
+
+
+usage = "usage: copy [--queue-depth N] [--block-size BYTES] FROM TO"
+everywhere = [
+    ("copies files of every length", lengths),
+    ("copies 64 MiB", long),
+    ("copies with a block size that nothing is aligned to", odd_block_size),
+    ("keeps holes", holes),
+    ("replaces the content of a file", replaces),
+]
+once = [
+    ("keeps permissions", keeps_permissions),
+    ("shows its progress on a terminal", progress),
+    ("refuses a file that isn't there", refuses("copy: none: No such file or directory", "none", "to")),
+    ("refuses a folder", refuses("copy: folder: is a directory", "folder", "to")),
+    ("refuses to write to a folder", refuses("copy: folder: is a directory", "file", "folder")),
+    ("refuses to write into a folder that isn't there", refuses("no/to: No such file or directory", "file", "no/to")),
+    ("refuses a fifo", refuses("copy: fifo: is not a regular file", "fifo", "to")),
+    ("refuses the same file", refuses("file and file are the same file", "file", "file")),
+    ("refuses the same file by a hard link", refuses("are the same file", "file", "hard link")),
+    ("refuses the same file by a symbolic link", refuses("are the same file", "symbolic link", "file")),
+    ("refuses a block size of 0", refuses("--block-size must be a number", "--block-size", "0", "file", "to")),
+    ("refuses a word for a number", refuses("--queue-depth must be a number", "--queue-depth", "8x", "file", "to")),
+    ("refuses an option that it does not know", refuses(usage, "--fast", "file", "to", status=2)),
+    ("refuses a single name", refuses(usage, "file", status=2)),
+    ("refuses more requests than there is room for", refuses("copy: kaio: ", "--queue-depth", "3000000", "file", "to")),
+    ("refuses a file that it may not read", unreadable),
+    ("ends clearly on a full tmpfs", full("tmpfs")),
+    ("ends clearly on a full ext4", full("ext4")),
+    ("copies to and from a file system without direct I/O", buffered),
+]
+
+
+def within(folder, case):
+    def run():
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            return case(place)
+
+    return run
+
+
+report.run(
+    [(f"copy {name} in {folder}", within(folder, case)) for folder in folders for name, case in everywhere]
+    + [(f"copy {name}", within(folders[0], case)) for name, case in once]
+)

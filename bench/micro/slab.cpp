@@ -1,5 +1,6 @@
-// What the loop's slab costs: requests with handlers of several sizes through a loop on a kernel that does nothing, which
-// takes an operation out of the slab and gives it back each time; beside it, operations that need no slab, and the heap.
+// What the loop's slab costs: requests with handlers of several sizes through a loop on a kernel that does nothing,
+// which takes an operation out of the slab and gives it back each time; beside it, operations that need no slab, and
+// the heap.
 #include "benchmark.hpp"
 
 #include <array>
@@ -19,7 +20,9 @@ struct handler {
     void operator()(kaio::io_result r) const noexcept { *done += r.bytes(); }
 };
 // One that carries so many pointers more.
-template <std::size_t More> struct large_handler : handler { std::array<const void*, More> more; };
+template <std::size_t More> struct large_handler : handler {
+    std::array<const void*, More> more;
+};
 static_assert(sizeof(large_handler<5>) == kaio::operation_slab::handler_room);
 
 } // namespace

@@ -155,7 +155,7 @@ surroundings look_around(const std::string& directory) {
 
 const char* alignment_found_by(const kaio::file& file) {
 #ifdef STATX_DIOALIGN
-    struct statx status {};
+    struct statx status{};
     if (::statx(file.fd(), "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) == 0 && (status.stx_mask & STATX_DIOALIGN) &&
         status.stx_dio_offset_align != 0)
         return "statx";

@@ -5,7 +5,7 @@
 namespace probe {
 namespace {
 
-double median(const std::vector<sample>& samples, double sample::*what) {
+double median(const std::vector<sample>& samples, double sample::* what) {
     std::vector<double> values;
     for (const sample& s : samples) values.push_back(s.*what);
     auto const middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
@@ -13,7 +13,7 @@ double median(const std::vector<sample>& samples, double sample::*what) {
     return *middle;
 }
 
-double share(const std::vector<sample>& samples, bool sample::*what) {
+double share(const std::vector<sample>& samples, bool sample::* what) {
     auto const count = std::count_if(samples.begin(), samples.end(), [=](const sample& s) { return s.*what; });
     return static_cast<double>(count) / static_cast<double>(samples.size());
 }

@@ -49,9 +49,8 @@ public:
     // Counts lines on this core's thread; then has `done(outcome)` called on the thread of the loop `home`.
     // For any thread, but one part after the other: there are no more buffers.
     template <class Done> void count(const kaio::file& file, std::int64_t first_block, kaio::loop& home, Done done) {
-        loop_.post([this, &file, first_block, &home, done] {
-            kaio::spawn(loop_, count_here(file, first_block, home, done));
-        });
+        loop_.post(
+            [this, &file, first_block, &home, done] { kaio::spawn(loop_, count_here(file, first_block, home, done)); });
     }
 
 private:

@@ -51,7 +51,8 @@ public:
     // Copies the record, and calls `done` when it is on the disk (no error), or may not be. After an error all that
     // follows fails too: what a failed fdatasync has left on the disk only a recovery can tell.
     void append(std::span<const std::byte> record, acknowledgement done) {
-        if (record.size() > most - sizeof(header) - sizeof(std::uint32_t)) error_ = std::make_error_code(std::errc::message_size);
+        if (record.size() > most - sizeof(header) - sizeof(std::uint32_t))
+            error_ = std::make_error_code(std::errc::message_size);
         if (error_) return done(error_);
         waiting_.push_back({{record.begin(), record.end()}, std::move(done)});
         if (committing_.empty()) commit();
@@ -67,7 +68,9 @@ private:
         acknowledgement done;
     };
 
-    static std::size_t round_up(std::uint64_t size) { return static_cast<std::size_t>((size + block - 1) / block * block); }
+    static std::size_t round_up(std::uint64_t size) {
+        return static_cast<std::size_t>((size + block - 1) / block * block);
+    }
 
     header front() const {
         header h;

@@ -24,9 +24,8 @@ int main() {
     epoll_event interest{.events = EPOLLIN, .data = {.fd = completions.fd()}};
     ::epoll_ctl(epoll.fd(), EPOLL_CTL_ADD, completions.fd(), &interest);
 
-    loop.submit(kaio::write(file, buffer, 0).notify(completions.fd()), [](kaio::io_result r) {
-        std::printf("%zu bytes: %s\n", r.bytes(), r.error().message().c_str());
-    });
+    loop.submit(kaio::write(file, buffer, 0).notify(completions.fd()),
+                [](kaio::io_result r) { std::printf("%zu bytes: %s\n", r.bytes(), r.error().message().c_str()); });
 
     for (;;) {
         loop.poll();  // calls the handlers of what has completed

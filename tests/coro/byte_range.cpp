@@ -4,8 +4,8 @@
 #include <csignal>
 #include <cstring>
 #include <random>
-#include <string>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <sys/resource.h>
@@ -25,9 +25,12 @@ std::size_t some_length(std::mt19937& random) {
     constexpr std::size_t edges[] = {0, 512, 4096, 1 << 20, 3 << 20};
     std::size_t const edge = edges[random() % std::size(edges)];
     switch (random() % 3) {
-    case 0: return edge;
-    case 1: return edge + random() % 3;
-    default: return random() % (edge + 5000);
+    case 0:
+        return edge;
+    case 1:
+        return edge + random() % 3;
+    default:
+        return random() % (edge + 5000);
     }
 }
 
@@ -44,8 +47,8 @@ TEST_CASE("write_file and read_range agree with pread, for any length, offset an
     std::vector<std::byte> const data = random_bytes(random, length + shift);
     kaio::aligned_buffer aligned(length + 4096);
     std::memcpy(aligned.data() + shift, data.data(), length);
-    auto const put = kaio::sync_wait(
-        loop, kaio::write_file(loop, file, std::span<const std::byte>(aligned.data() + shift, length)));
+    auto const put =
+        kaio::sync_wait(loop, kaio::write_file(loop, file, std::span<const std::byte>(aligned.data() + shift, length)));
     CHECK(put == kaio::transfer_result(length, 0));
     REQUIRE(file.size() == length);
     std::vector<std::byte> back(length);

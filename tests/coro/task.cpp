@@ -59,7 +59,9 @@ TEST_CASE("a task gives values, references, move-only objects and exceptions, an
         flag = true;
         co_return;
     };
-    { kaio::task<> unused = lazy(ran); }
+    {
+        kaio::task<> unused = lazy(ran);
+    }
     CHECK_FALSE(ran);
     kaio::task<> one = lazy(ran), two = std::move(one);
     CHECK_FALSE(one);
@@ -137,7 +139,9 @@ TEST_CASE("what a task holds is destroyed, whether it ends, throws or never begi
     CHECK(alive == 0);
     CHECK_THROWS(kaio::sync_wait(loop, holder(counted(alive), true)));
     CHECK(alive == 0);
-    { kaio::task<counted> const never = holder(counted(alive), false); }
+    {
+        kaio::task<counted> const never = holder(counted(alive), false);
+    }
     CHECK(alive == 0);
 }
 
@@ -216,6 +220,21 @@ TEST_CASE("destroying a loop ends spawned tasks: their requests complete or are 
     CHECK(results == std::vector<std::int64_t>{64, -ECANCELED, -ECANCELED});
 }
 
+TEST_CASE("an exception that leaves a spawned task while its loop is being destroyed is dropped") {
+    bool reached = false;
+    auto const work = [](kaio::loop& l, bool& there) -> kaio::task<> {
+        kaio::io_result const r = co_await l.sleep_for(1h);
+        there = true;
+        if (!r) throw std::system_error(r.error());
+    };
+    {
+        kaio::loop loop(4);
+        kaio::spawn(loop, work(loop, reached));
+        loop.poll();
+    }
+    CHECK(reached);
+}
+
 TEST_CASE("an awaited poll can be cancelled by its name") {
     kaio::loop loop(4);
     int pipe[2];
@@ -264,8 +283,8 @@ TEST_CASE("when_all runs tasks side by side, and gives all that they give") {
     kaio::loop loop(4);
     int n = 4;
     auto const started = std::chrono::steady_clock::now();
-    auto [a, b, c, d] = kaio::sync_wait(
-        loop, kaio::when_all(after_a_while(loop, 1, 20ms), nothing_much(), pointer(3), reference(n)));
+    auto [a, b, c, d] =
+        kaio::sync_wait(loop, kaio::when_all(after_a_while(loop, 1, 20ms), nothing_much(), pointer(3), reference(n)));
     CHECK(std::chrono::steady_clock::now() - started >= 20ms);
     CHECK(a == 1);
     CHECK(b == kaio::nothing());
@@ -290,9 +309,10 @@ TEST_CASE("when_all throws the first exception when all have ended") {
         ++count;
         if (text) throw std::runtime_error(text);
     };
-    CHECK_THROWS_WITH(kaio::sync_wait(loop, kaio::when_all(work(loop, ended, nullptr, 1ms), work(loop, ended, "b", 4ms),
-                                                           work(loop, ended, "c", 2ms), work(loop, ended, nullptr, 6ms))),
-                      "b");
+    CHECK_THROWS_WITH(
+        kaio::sync_wait(loop, kaio::when_all(work(loop, ended, nullptr, 1ms), work(loop, ended, "b", 4ms),
+                                             work(loop, ended, "c", 2ms), work(loop, ended, nullptr, 6ms))),
+        "b");
     CHECK(ended == 4);
 }
 
@@ -316,8 +336,8 @@ TEST_CASE("for_each_concurrent keeps so many in flight, does each once, and stop
 
     std::vector<char> buffer(64);
     kaio::sync_wait(loop, kaio::for_each_concurrent(std::vector<std::int64_t>{0, 64, 128}, limit, [&](std::int64_t at) {
-        return loop.submit(kaio::read(file, buffer, at)); // anything that can be awaited
-    }));
+                        return loop.submit(kaio::read(file, buffer, at)); // anything that can be awaited
+                    }));
 
     done.clear();
     auto const failing = [&](int i) -> kaio::task<> {

@@ -1,5 +1,5 @@
-// request_cost FORM REQUESTS: reads so many 4 KiB blocks of a file in memory, 32 at a time, at random offsets, in one of
-// five forms that do the same work. For counting instructions and system calls from outside (run.py).
+// request_cost FORM REQUESTS: reads so many 4 KiB blocks of a file in memory, 32 at a time, at random offsets, in one
+// of five forms that do the same work. For counting instructions and system calls from outside (run.py).
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -175,7 +175,7 @@ void raw(work& w) {
 
 int main(int argc, char** argv) {
     std::string const form = argc == 3 ? argv[1] : "";
-    void (*const run)(work&) = form == "hand"      ? hand
+    void (*const run)(work&) = form == "hand"        ? hand
                                : form == "callback"  ? callback
                                : form == "coroutine" ? coroutine
                                : form == "owned"     ? owned

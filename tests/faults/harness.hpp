@@ -30,32 +30,19 @@ struct fault {
 };
 
 inline constexpr fault every_fault[] = {
-    {io_setup, "EAGAIN", -EAGAIN, 0},
-    {io_setup, "EINVAL", -EINVAL, 0},
-    {io_setup, "ENOMEM", -ENOMEM, 0},
-    {io_setup, "ENOSYS", -ENOSYS, 0},
-    {io_setup, "EPERM", -EPERM, 0},
-    {io_submit, "EAGAIN", -EAGAIN, 0},
-    {io_submit, "EBADF", -EBADF, 0},
-    {io_submit, "EFAULT", -EFAULT, 0},
-    {io_submit, "EINVAL", -EINVAL, 0},
-    {io_submit, "EOPNOTSUPP", -EOPNOTSUPP, 0},
-    {io_submit, "EPERM", -EPERM, 0},
-    {io_submit, "ENOMEM", -ENOMEM, 0},
-    {io_submit, "1 of a batch", 1, 1},
-    {io_submit, "2 of a batch", 1, 2},
-    {io_submit, "3 of a batch", 1, 3},
-    {io_submit, "5 of a batch", 1, 5},
-    {io_submit, "7 of a batch", 1, 7},
-    {io_getevents, "EINTR", -EINTR, 0},
-    {io_getevents, "EINVAL", -EINVAL, 0},
-    {io_getevents, "EFAULT", -EFAULT, 0},
-    {io_getevents, "ENOSYS", -ENOSYS, 0},
-    {io_getevents, "no event", 0, 0},
-    {io_getevents, "1 event", 1, 1},
-    {io_cancel, "EINVAL", -EINVAL, 0},
-    {io_cancel, "EAGAIN", -EAGAIN, 0},
-    {io_cancel, "EFAULT", -EFAULT, 0},
+    {io_setup, "EAGAIN", -EAGAIN, 0},     {io_setup, "EINVAL", -EINVAL, 0},
+    {io_setup, "ENOMEM", -ENOMEM, 0},     {io_setup, "ENOSYS", -ENOSYS, 0},
+    {io_setup, "EPERM", -EPERM, 0},       {io_submit, "EAGAIN", -EAGAIN, 0},
+    {io_submit, "EBADF", -EBADF, 0},      {io_submit, "EFAULT", -EFAULT, 0},
+    {io_submit, "EINVAL", -EINVAL, 0},    {io_submit, "EOPNOTSUPP", -EOPNOTSUPP, 0},
+    {io_submit, "EPERM", -EPERM, 0},      {io_submit, "ENOMEM", -ENOMEM, 0},
+    {io_submit, "1 of a batch", 1, 1},    {io_submit, "2 of a batch", 1, 2},
+    {io_submit, "3 of a batch", 1, 3},    {io_submit, "5 of a batch", 1, 5},
+    {io_submit, "7 of a batch", 1, 7},    {io_getevents, "EINTR", -EINTR, 0},
+    {io_getevents, "EINVAL", -EINVAL, 0}, {io_getevents, "EFAULT", -EFAULT, 0},
+    {io_getevents, "ENOSYS", -ENOSYS, 0}, {io_getevents, "no event", 0, 0},
+    {io_getevents, "1 event", 1, 1},      {io_cancel, "EINVAL", -EINVAL, 0},
+    {io_cancel, "EAGAIN", -EAGAIN, 0},    {io_cancel, "EFAULT", -EFAULT, 0},
 };
 
 // One fault at one call. Shared by the copies of a kernel, which it must outlive.
@@ -156,8 +143,8 @@ public:
             ++times;
             int const error = r.error().value();
             // No room is a reason to wait, and nothing that a request hears of.
-            bool const injected = injected_.where == io_submit && injected_.answer < 0 &&
-                                  injected_.answer != -EAGAIN && error == -injected_.answer;
+            bool const injected = injected_.where == io_submit && injected_.answer < 0 && injected_.answer != -EAGAIN &&
+                                  error == -injected_.answer;
             if (error != own && !injected && !(cancels && error == ECANCELED)) ++wrong_;
             then(r);
         };

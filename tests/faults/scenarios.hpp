@@ -1,4 +1,5 @@
-// The scenarios that harness.hpp fails each system call of. For one more, add a type here and to the list in every_call.cpp.
+// The scenarios that harness.hpp fails each system call of. For one more, add a type here and to the list in
+// every_call.cpp.
 #pragma once
 
 #include "harness.hpp"

@@ -1,6 +1,6 @@
 // What storage does on bad days: a device that starts failing, a disk that fills up, a file that is truncated and a
-// descriptor that is closed while requests are in flight. Each request still completes once, with the kernel's word, and
-// the loop goes on.
+// descriptor that is closed while requests are in flight. Each request still completes once, with the kernel's word,
+// and the loop goes on.
 #include "support/catch.hpp"
 #include "support/loop_device.hpp"
 
@@ -70,7 +70,8 @@ void make_ext4(const test::loop_device& device) {
     REQUIRE(status == 0);
 }
 
-// Writes or reads blocks 0 to count - 1, 8 at a time, and gives the results. Every stride-th comes next, round and round.
+// Writes or reads blocks 0 to count - 1, 8 at a time, and gives the results. Every stride-th comes next, round and
+// round.
 std::vector<std::int64_t> each_block(const kaio::file& file, std::size_t count, bool write, std::size_t size = block,
                                      std::size_t stride = 1) {
     constexpr unsigned depth = 8;
@@ -131,8 +132,8 @@ TEST_CASE("a device that starts failing: EIO for what is gone, the right bytes f
 }
 
 TEST_CASE("a device whose own storage is full: writes fail, what was written is there") {
-    // The loop driver takes a short write for a whole one (seen on Linux 6.18, with plain pwrite too). So pages, of which
-    // there is one or none, and neighbours far apart in time, so that the kernel does not merge them.
+    // The loop driver takes a short write for a whole one (seen on Linux 6.18, with plain pwrite too). So pages, of
+    // which there is one or none, and neighbours far apart in time, so that the kernel does not merge them.
     constexpr std::size_t page = 4096, count = 2048;
     if (::geteuid() != 0) SKIP_TEST("a loop device needs root");
     mounted const small("tmpfs", "none", "size=4m");

@@ -1,6 +1,6 @@
-// Bytes become operations on a loop: requests good and bad, timers, posts and coroutines, with handlers that submit, poll,
-// run, cancel, free their buffer and throw, waits, destruction. A plain model says what may come of them; what it does
-// not allow ends the program.
+// Bytes become operations on a loop: requests good and bad, timers, posts and coroutines, with handlers that submit,
+// poll, run, cancel, free their buffer and throw, waits, destruction. A plain model says what may come of them; what it
+// does not allow ends the program.
 #pragma once
 
 #include <array>
@@ -127,27 +127,41 @@ private:
 
     void step(std::uint8_t op) {
         switch (op % 20) {
-        default: submit(); break;
-        case 8: (void)loop_->try_poll(); break;
-        case 9: loop_->flush(); break;
+        default:
+            submit();
+            break;
+        case 8:
+            (void)loop_->try_poll();
+            break;
+        case 9:
+            loop_->flush();
+            break;
         case 10:
             if (inside_coroutine_) break;
             machine_.set_event(); // else there may be nothing that ends the wait
             (void)loop_->try_run_one();
             break;
-        case 11: (void)loop_->try_run_for(kaio::timeout::from_ns(next() * 1000)); break;
+        case 11:
+            (void)loop_->try_run_for(kaio::timeout::from_ns(next() * 1000));
+            break;
         case 12:
             if (inside_coroutine_) break; // it would wait for itself
             machine_.set_event();
             (void)loop_->try_run();
             break;
-        case 16: post(); break;
+        case 16:
+            post();
+            break;
         case 17:
             if (std::size_t const i = next() % owned_.size(); owned_busy_[i] && loop_->cancel(*owned_[i]))
                 requests_[owned_request_[i]].left = true;
             break;
-        case 18: loop_->stop(); break;
-        case 19: kaio::spawn(*loop_, coroutine(next())); break;
+        case 18:
+            loop_->stop();
+            break;
+        case 19:
+            kaio::spawn(*loop_, coroutine(next()));
+            break;
         case 13:
             if (next() % 2 == 0)
                 machine_.set_event();
@@ -253,20 +267,35 @@ private:
                                  : kaio::readv(machine_.file(), r.vector, offset);
         case 4:
         case 5:
-        case 6: begin_write(r); return kaio::write(machine_.file(), r.buffer, offset);
-        case 7: begin_write(r); return kaio::writev(machine_.file(), r.vector, offset);
-        case 8: begin_write(r); return kaio::write(machine_.file(), r.buffer, offset).flags(kaio::rw_flags::dsync);
-        case 9: return r.slot % 2 == 0 ? kaio::fsync(machine_.file()) : kaio::fdatasync(machine_.file());
+        case 6:
+            begin_write(r);
+            return kaio::write(machine_.file(), r.buffer, offset);
+        case 7:
+            begin_write(r);
+            return kaio::writev(machine_.file(), r.vector, offset);
+        case 8:
+            begin_write(r);
+            return kaio::write(machine_.file(), r.buffer, offset).flags(kaio::rw_flags::dsync);
+        case 9:
+            return r.slot % 2 == 0 ? kaio::fsync(machine_.file()) : kaio::fdatasync(machine_.file());
         case 10:
-        case 11: r.kind = pending::poll; return kaio::poll(machine_.event(), POLLIN);
-        case 12: r.error = EBADF; return kaio::read(-1, r.buffer, offset);
-        case 13: r.error = EOPNOTSUPP; return kaio::write(machine_.file(), r.buffer, offset).flags(kaio::rw_flags{1 << 30});
+        case 11:
+            r.kind = pending::poll;
+            return kaio::poll(machine_.event(), POLLIN);
+        case 12:
+            r.error = EBADF;
+            return kaio::read(-1, r.buffer, offset);
+        case 13:
+            r.error = EOPNOTSUPP;
+            return kaio::write(machine_.file(), r.buffer, offset).flags(kaio::rw_flags{1 << 30});
         case 14:
             r.error = EINVAL;
             block.aio_lio_opcode = what / 16 % 2 == 0 ? 6 : 99;
             block.aio_fildes = static_cast<std::uint32_t>(machine_.file());
             return kaio::request(block);
-        case 15: r.error = EINVAL; return kaio::read(machine_.file(), r.buffer, -1 - offset);
+        case 15:
+            r.error = EINVAL;
+            return kaio::read(machine_.file(), r.buffer, -1 - offset);
         }
     }
 
@@ -350,12 +379,12 @@ private:
     std::optional<loop_type>& loop_;
     const std::uint8_t* input_ = nullptr;
     std::size_t left_ = 0;
-    int depth_ = 0; // of handlers
+    int depth_ = 0;      // of handlers
     int coroutines_ = 0; // that have not ended
     bool inside_coroutine_ = false;
     bool destroying_ = false, may_fail_ = false;
     std::deque<pending> requests_;
-    std::deque<int> posts_; // how often each was called
+    std::deque<int> posts_;                // how often each was called
     std::array<versions, slots> possible_; // that the slot may hold
     std::array<int, slots> writing_{};     // writes in flight
     std::array<bool, slots> alone_{};      // no two of them overlapped

@@ -1,6 +1,6 @@
 // libFuzzer target: operations on a loop over the real kernel, on a small file in memory.
-#include "driver.hpp"
 #include "../support/temporary_file.hpp"
+#include "driver.hpp"
 
 #include <sys/eventfd.h>
 

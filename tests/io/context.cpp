@@ -128,11 +128,10 @@ TEST_CASE("the three meanings of EAGAIN") {
         auto const more = static_cast<unsigned>(std::stoul(quota)) + 1;
         if (more > 4'000'000) SKIP_TEST("fs.aio-max-nr is more than one io_setup can ask for");
         CHECK(kaio::context::try_make(more).error() == std::errc::resource_unavailable_try_again);
-        CHECK_THROWS_WITH(
-            kaio::context(more),
-            test::ContainsSubstring("io_setup(" + std::to_string(more) + ")") &&
-                test::ContainsSubstring("fs.aio-max-nr = " + quota) &&
-                test::ContainsSubstring("fs.aio-nr (in use) = ") && test::ContainsSubstring("sysctl -w fs.aio-max-nr"));
+        CHECK_THROWS_WITH(kaio::context(more), test::ContainsSubstring("io_setup(" + std::to_string(more) + ")") &&
+                                                   test::ContainsSubstring("fs.aio-max-nr = " + quota) &&
+                                                   test::ContainsSubstring("fs.aio-nr (in use) = ") &&
+                                                   test::ContainsSubstring("sysctl -w fs.aio-max-nr"));
     }
     SECTION("a completed request would have blocked") {
         int ends[2];

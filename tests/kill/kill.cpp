@@ -1,5 +1,5 @@
-// kill -9 at random moments: a writer appends records through a loop, several at a time, and acknowledges those that are
-// on disk through a pipe. Whatever it had acknowledged when it was killed must be in the file, whole.
+// kill -9 at random moments: a writer appends records through a loop, several at a time, and acknowledges those that
+// are on disk through a pipe. Whatever it had acknowledged when it was killed must be in the file, whole.
 #include "support/catch.hpp"
 #include "support/temporary_file.hpp"
 

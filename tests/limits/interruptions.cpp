@@ -28,7 +28,7 @@ void count_alarm(int) { alarms = alarms + 1; }
 class alarm_clock {
 public:
     explicit alarm_clock(int flags) {
-        struct sigaction action {};
+        struct sigaction action{};
         action.sa_handler = count_alarm;
         action.sa_flags = flags;
         ::sigaction(SIGALRM, &action, &old_);

@@ -66,7 +66,8 @@ TEST_CASE("post makes no system call while the loop is awake, and one when it sl
     CHECK(called == 100);
     CHECK(script.submits + script.waits == 0);
 
-    std::atomic<bool> asleep{false}; // from just before the system call on, and posts count on being heard from there on
+    std::atomic<bool> asleep{
+        false}; // from just before the system call on, and posts count on being heard from there on
     script.before_getevents = [&] { asleep = true; };
     loop.hold();
     std::thread other([&] {
@@ -155,11 +156,13 @@ TEST_CASE("errors of post: no descriptor, no usable loop, and a wake that the ke
     scripted_loop loop(4, sleeps_at_once, test::scripted_kernel(script));
     int called = 0;
     CHECK(loop.try_post([&] { ++called; }).error().value() == EMFILE);
-    CHECK_THROWS_WITH([&] {
-        kaio::loop from(1);
-        kaio::loop to(std::move(from));
-        from.post([] {});
-    }(), test::ContainsSubstring("kaio: loop.post"));
+    CHECK_THROWS_WITH(
+        [&] {
+            kaio::loop from(1);
+            kaio::loop to(std::move(from));
+            from.post([] {});
+        }(),
+        test::ContainsSubstring("kaio: loop.post"));
     CHECK(loop.try_post([&] { ++called; }));
     CHECK(loop.run() == 1);
 

@@ -143,7 +143,9 @@ TEST_CASE("without descriptors there is no notifier, and the loop works on; afte
     ::setrlimit(RLIMIT_NOFILE, &before);
     CHECK_THAT(text, test::ContainsSubstring("kaio: notifier"));
     int called = 0;
-    { kaio::notifier notifier(loop); }
+    {
+        kaio::notifier notifier(loop);
+    }
     loop.post([&] { ++called; });
     loop.submit(kaio::after(1ms), [&](kaio::io_result) { ++called; });
     CHECK(loop.run() == 2);

@@ -129,9 +129,11 @@ TEST_CASE("a sync that failed may have lost what it covered, and a later one doe
 }
 
 TEST_CASE("very many writes that are never synced keep no memory without end") {
-    auto const seen = outcomes([](stored_file& file, random_source&) {
-        write(file, 0, sector, 'a');
-        for (int i = 0; i < 5000; ++i) write(file, 0, sector, i == 4999 ? 'c' : 'b');
-    }, 20);
+    auto const seen = outcomes(
+        [](stored_file& file, random_source&) {
+            write(file, 0, sector, 'a');
+            for (int i = 0; i < 5000; ++i) write(file, 0, sector, i == 4999 ? 'c' : 'b');
+        },
+        20);
     CHECK(seen == std::set<std::string>{"b", "c"});
 }

@@ -42,7 +42,8 @@ template <bool Sync> std::string run(std::uint64_t seed) {
         if (error) return "recovery failed: " + error.message();
         if (!wrong.empty()) return wrong;
         if (found < acknowledged)
-            return "record " + std::to_string(found) + " was acknowledged, and is gone after crash " + std::to_string(life);
+            return "record " + std::to_string(found) + " was acknowledged, and is gone after crash " +
+                   std::to_string(life);
         log.resize(found);
         acknowledged = found;
 

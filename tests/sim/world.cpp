@@ -37,10 +37,9 @@ std::vector<std::int64_t> history(std::uint64_t seed, kaio::reaping events) {
         for (auto& buffer : buffers) {
             auto const offset = static_cast<std::int64_t>(world.random().below(100'000));
             auto const number = static_cast<std::int64_t>(&buffer - buffers.data());
-            loop.submit(world.random().below(2) ? kaio::read(file, buffer, offset) : kaio::write(file, buffer, offset),
-                        [&, number](kaio::io_result r) {
-                            happened.insert(happened.end(), {number, r.res(), world.now()});
-                        });
+            loop.submit(
+                world.random().below(2) ? kaio::read(file, buffer, offset) : kaio::write(file, buffer, offset),
+                [&, number](kaio::io_result r) { happened.insert(happened.end(), {number, r.res(), world.now()}); });
         }
         loop.run();
     }
@@ -121,7 +120,8 @@ TEST_CASE("requests complete in many orders, and sometimes inside io_submit") {
         std::vector<int> order;
         std::array<kaio::io_event, 3> events;
         while (context.in_flight() != 0)
-            for (unsigned n = *context.wait(events), i = 0; i < n; ++i) order.push_back(static_cast<int>(events[i].data));
+            for (unsigned n = *context.wait(events), i = 0; i < n; ++i)
+                order.push_back(static_cast<int>(events[i].data));
         orders.insert(order);
     }
     CHECK(orders.size() == 6);
@@ -151,7 +151,8 @@ TEST_CASE("the room in a context is what was asked for, and events that were not
     auto const answer = context.submit(batch);
     CHECK(answer.accepted() == 2);
     CHECK(answer.ring_full());
-    while (context.completions() < 2) {}
+    while (context.completions() < 2) {
+    }
     CHECK(context.submit({batch + 2, 1}).ring_full());
     std::array<kaio::io_event, 1> event;
     CHECK(context.reap(event) == 1);
@@ -215,7 +216,9 @@ TEST_CASE("faults come at about their rate, and only when they are asked for") {
         file.resize(1 << 20);
         loop_type loop(16, {}, world);
         std::vector<std::vector<std::byte>> buffers(2000, bytes(100, 0));
-        struct { unsigned bad = 0, shorter = 0, flipped = 0; } seen;
+        struct {
+            unsigned bad = 0, shorter = 0, flipped = 0;
+        } seen;
         for (auto& buffer : buffers)
             loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result r) {
                 seen.bad += r.res() == -EIO;
@@ -275,7 +278,8 @@ TEST_CASE("a direct file insists on alignment, and is short by whole units") {
     CHECK(file.alignment() == kaio::file_alignment{512, 4096});
 }
 
-TEST_CASE("after a crash what was in flight has failed, the old loop is of no use, and a new one sees what was synced") {
+TEST_CASE(
+    "after a crash what was in flight has failed, the old loop is of no use, and a new one sees what was synced") {
     bool partly = false;
     for (std::uint64_t seed = 0; seed < 200; ++seed) {
         kaio::sim::world world(seed);

@@ -52,12 +52,14 @@ static_assert(sizeof(kaio::basic_loop<kaio::linux_kernel, kaio::loop_counters>) 
 
 // A view is made from what makes a std::span, and makes one.
 template <class From> constexpr bool shows_events = std::is_nothrow_constructible_v<kaio::view<kaio::io_event>, From>;
-static_assert(shows_events<events> && shows_events<kaio::io_event (&)[3]> && shows_events<std::vector<kaio::io_event>&>);
+static_assert(shows_events<events> && shows_events<kaio::io_event (&)[3]> &&
+              shows_events<std::vector<kaio::io_event>&>);
 static_assert(shows_events<std::array<kaio::io_event, 3>&> && !shows_events<const std::array<kaio::io_event, 3>&>);
 static_assert(!shows_events<std::span<const kaio::io_event>> && !shows_events<bytes> && !shows_events<kaio::io_event&>);
 static_assert(!shows_events<std::vector<kaio::io_event>> && shows_events<kaio::view<kaio::io_event>>);
 static_assert(std::is_convertible_v<kaio::iocb* (&)[1], kaio::view<kaio::iocb* const>>);
-static_assert(std::is_convertible_v<kaio::view<std::byte>, bytes> && std::is_convertible_v<kaio::aligned_buffer&, bytes>);
+static_assert(std::is_convertible_v<kaio::view<std::byte>, bytes> &&
+              std::is_convertible_v<kaio::aligned_buffer&, bytes>);
 static_assert(std::is_convertible_v<const kaio::aligned_buffer&, std::span<const std::byte>>);
 static_assert(!std::is_convertible_v<const kaio::aligned_buffer&, bytes>);
 static_assert(std::is_convertible_v<kaio::pooled_buffer&, bytes>);

@@ -1,5 +1,6 @@
 // Reads through the ring and through io_getevents, into one buffer and into several, with handlers and in a coroutine,
-// and looks at every byte: no tool that watches memory may object. With the argument `valgrind` it leaves out the ring, as kaio does by itself there.
+// and looks at every byte: no tool that watches memory may object. With the argument `valgrind` it leaves out the ring,
+// as kaio does by itself there.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>

@@ -57,8 +57,8 @@ private:
 // What has been transferred of a range whose pieces end in any order: all bytes before the first that is missing.
 class contiguous_progress {
 public:
-    // `missing`: the offset from which on this piece was not transferred, for `error` or, if that is 0, for the end of the
-    // file.
+    // `missing`: the offset from which on this piece was not transferred, for `error` or, if that is 0, for the end of
+    // the file.
     void stopped_at(std::int64_t missing, int error) noexcept {
         if (missing < end_) {
             end_ = missing;
@@ -133,26 +133,24 @@ task<void> write_piece(Loop& in, const file& to, pieces::piece what, const std::
 template <class Loop>
 task<transfer_result> read_range(Loop& in, const file& from, view<std::byte> out, std::int64_t offset) {
     detail::contiguous_progress progress;
-    co_await for_each_concurrent(detail::pieces(offset, out.size()), detail::pieces::at_once,
-                                 [&](detail::pieces::piece piece) {
-                                     return detail::read_piece(in, from, piece, out.data() + (piece.offset - offset),
-                                                               progress);
-                                 });
+    co_await for_each_concurrent(
+        detail::pieces(offset, out.size()), detail::pieces::at_once, [&](detail::pieces::piece piece) {
+            return detail::read_piece(in, from, piece, out.data() + (piece.offset - offset), progress);
+        });
     co_return progress.result(offset, out.size());
 }
 
 // Makes `data` the file's whole content: writes it from the beginning on, the last block filled up with zeros, and then
-// sets the file's size (ftruncate(2), which may block). Gives the number of bytes that were written from the beginning on; after
-// an error the size is not set, and the file may hold any part of the rest. It says nothing about permanence: fdatasync
-// does. Allocates frames, and a buffer for each piece that is not aligned. `to` and `data` must stay until the task has
-// ended; the bytes must not change.
-template <class Loop>
-task<transfer_result> write_file(Loop& in, const file& to, view<const std::byte> data) {
+// sets the file's size (ftruncate(2), which may block). Gives the number of bytes that were written from the beginning
+// on; after an error the size is not set, and the file may hold any part of the rest. It says nothing about permanence:
+// fdatasync does. Allocates frames, and a buffer for each piece that is not aligned. `to` and `data` must stay until
+// the task has ended; the bytes must not change.
+template <class Loop> task<transfer_result> write_file(Loop& in, const file& to, view<const std::byte> data) {
     detail::contiguous_progress progress;
-    co_await for_each_concurrent(
-        detail::pieces(0, data.size()), detail::pieces::at_once, [&](detail::pieces::piece piece) {
-            return detail::write_piece(in, to, piece, data.data() + piece.offset, progress);
-        });
+    co_await for_each_concurrent(detail::pieces(0, data.size()), detail::pieces::at_once,
+                                 [&](detail::pieces::piece piece) {
+                                     return detail::write_piece(in, to, piece, data.data() + piece.offset, progress);
+                                 });
     transfer_result const put = progress.result(0, data.size());
     if (!put) co_return put;
     int cut;

@@ -65,8 +65,7 @@ template <class Work> worker do_each(Work& work) {
     }
 }
 
-template <class Range, class Function>
-task<void> do_all(Range range, std::size_t limit, Function function) {
+template <class Range, class Function> task<void> do_all(Range range, std::size_t limit, Function function) {
     using std::begin, std::end;
     shared_work<decltype(begin(range)), decltype(end(range)), Function> work{begin(range), end(range), function, {}};
     struct started {
@@ -92,13 +91,12 @@ task<void> do_all(Range range, std::size_t limit, Function function) {
 
 // Awaits `function(element)` for each element of `range`, in its order, at most `limit` (1 or more) at once; it may
 // return a task, or anything else that can be awaited, such as loop.submit(...). What that gives is dropped. After an
-// exception no more elements are begun, and when those that were have ended, the first exception is thrown. A range that is an
-// lvalue must stay until the task has ended, another is moved into it; elements that are not values must stay valid when
-// the iterator moves on. Allocates `limit` frames, and what `function` does.
+// exception no more elements are begun, and when those that were have ended, the first exception is thrown. A range
+// that is an lvalue must stay until the task has ended, another is moved into it; elements that are not values must
+// stay valid when the iterator moves on. Allocates `limit` frames, and what `function` does.
 template <class Range, class Function>
 task<void> for_each_concurrent(Range&& range, std::size_t limit, Function function) {
-    return detail::do_all<Range, Function>(std::forward<Range>(range), limit == 0 ? 1 : limit,
-                                                        std::move(function));
+    return detail::do_all<Range, Function>(std::forward<Range>(range), limit == 0 ? 1 : limit, std::move(function));
 }
 
 } // namespace kaio

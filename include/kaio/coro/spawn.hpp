@@ -36,17 +36,20 @@ template <class Loop, class T> detached run_detached(Loop& in, task<T> work) {
     (void)co_await std::move(work);
 #endif
     in.release();
-    if (thrown) in.submit(after(timeout::zero()), [thrown](io_result) { thrown.rethrow(); });
+    if (thrown)
+        in.submit(after(timeout::zero()), [thrown](io_result r) {
+            if (r) thrown.rethrow(); // not in the loop's destructor
+        });
 }
 
 } // namespace detail
 
-// Starts the task now: it runs on the caller's stack until it first suspends, and from then on inside poll and run. What
-// it gives is dropped; an exception that leaves it leaves poll or run, as a handler's does. Whoever destroys the loop
-// waits for it: its requests complete, those not yet submitted with ECANCELED, and a task that goes on submitting
-// whatever the result keeps the destructor from ending. A task that waits for anything but the loop when that is
-// destroyed is never resumed, and its frame stays allocated.
-// Two allocations, of frames. The loop's thread.
+// Starts the task now: it runs on the caller's stack until it first suspends, and from then on inside poll and run.
+// What it gives is dropped; an exception that leaves it leaves poll or run, as a handler's does. Whoever destroys the
+// loop waits for it: its requests complete, those not yet submitted with ECANCELED, and a task that goes on submitting
+// whatever the result keeps the destructor from ending; an exception is dropped there. A task that waits for anything
+// but the loop when that is destroyed is never resumed, and its frame stays allocated. Two allocations, of frames. The
+// loop's thread.
 template <class Loop, class T> void spawn(Loop& in, task<T> work) {
     in.hold();
     detail::run_detached(in, std::move(work));

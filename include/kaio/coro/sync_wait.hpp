@@ -8,9 +8,9 @@
 
 namespace kaio {
 
-// Starts the task, runs the loop until it has ended, and returns what it gives or throws what it throws. What else is in
-// the loop runs meanwhile and may still be there afterwards; stop() does not end it. An exception from another handler
-// is thrown too, but only when the task has ended, because until then the kernel may write where it points.
+// Starts the task, runs the loop until it has ended, and returns what it gives or throws what it throws. What else is
+// in the loop runs meanwhile and may still be there afterwards; stop() does not end it. An exception from another
+// handler is thrown too, but only when the task has ended, because until then the kernel may write where it points.
 // Allocates nothing beyond the task. The loop's thread, and not inside a coroutine: it would block the others.
 // Throws std::system_error if the loop is not usable (EINVAL: it belongs to the parent process, or was moved from): the
 // task is then never destroyed, because what it waits for is not known.

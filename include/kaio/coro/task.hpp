@@ -1,5 +1,5 @@
-// task<T>: a coroutine that starts when it is awaited, and gives a T, a reference, nothing, or an exception. It runs on the
-// stack of whoever starts or resumes it: its awaiter first, then the loop's poll or run. One allocation, its frame.
+// task<T>: a coroutine that starts when it is awaited, and gives a T, a reference, nothing, or an exception. It runs on
+// the stack of whoever starts or resumes it: its awaiter first, then the loop's poll or run. One allocation, its frame.
 // A task and all that it awaits belong to one thread.
 #pragma once
 
@@ -138,7 +138,8 @@ public:
 // Move-only. `co_await std::move(t)` (or of a task that a function returns) runs it, and the awaiting coroutine's frame
 // owns it from then on: a task that has begun can't be destroyed before it has ended, except with the frame that awaits
 // it. A task that is never awaited never runs.
-template <class T> class [[nodiscard("kaio: a task does not run until it is awaited, spawned or given to sync_wait")]] task {
+template <class T>
+class [[nodiscard("kaio: a task does not run until it is awaited, spawned or given to sync_wait")]] task {
 public:
     using promise_type = detail::task_promise<T>;
 

@@ -1,4 +1,5 @@
-// when_all: runs several tasks at once, and gives what all of them give. They run on one thread, each until it suspends.
+// when_all: runs several tasks at once, and gives what all of them give. They run on one thread, each until it
+// suspends.
 #pragma once
 
 #include <coroutine>
@@ -20,12 +21,11 @@ template <std::size_t, class T> struct one_given {
     T value;
 };
 template <class Indices, class... T> struct many_given;
-template <std::size_t... I, class... T>
-struct many_given<std::index_sequence<I...>, T...> : one_given<I, T>... {};
+template <std::size_t... I, class... T> struct many_given<std::index_sequence<I...>, T...> : one_given<I, T>... {};
 } // namespace detail
 
-// What several tasks gave, for `auto [a, b] = …`, or with get<0>() and so on. A std::tuple would cost a twentieth of all
-// that kaio costs to compile.
+// What several tasks gave, for `auto [a, b] = …`, or with get<0>() and so on. A std::tuple would cost a twentieth of
+// all that kaio costs to compile.
 template <class... T> struct all_given : detail::many_given<std::index_sequence_for<T...>, T...> {
     template <std::size_t I> decltype(auto) get() & noexcept { return lvalue<I>(*this); }
     template <std::size_t I> decltype(auto) get() && noexcept { return rvalue<I>(*this); }

@@ -78,8 +78,8 @@ private:
 
 class buffer_pool {
 public:
-    // `count` buffers (1 or more) of `size` bytes (1 or more), each at a multiple of `alignment` bytes (a power of two).
-    // One mapping; the pages are zero and come into being when they are first touched.
+    // `count` buffers (1 or more) of `size` bytes (1 or more), each at a multiple of `alignment` bytes (a power of
+    // two). One mapping; the pages are zero and come into being when they are first touched.
     // Throws std::system_error: EINVAL for arguments out of range, ENOMEM.
     buffer_pool(std::uint32_t count, std::size_t size, std::size_t alignment = 4096, buffer_pool_options options = {})
         : buffer_pool(try_make(count, size, alignment, options)

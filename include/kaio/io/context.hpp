@@ -139,7 +139,7 @@ public:
     // nothing). Events that are in the ring are taken first; if they are enough there is no system call, else one
     // io_getevents (io_pgetevents with `mask`, 4.18: the signal mask during the wait). Errors: EINTR, with no event
     // taken; EINVAL, if `min` events do not fit or the context is not usable; ENOSYS, if there is a mask and the kernel
-    // or a seccomp filter has no io_pgetevents (use a signalfd and a poll request then).
+    // or a seccomp filter has no io_pgetevents (let the signal's handler write to an eventfd then, and poll that).
     // A limit ends the wait and no request: what is in flight stays so, and keeps its buffer.
     result<unsigned> wait(view<io_event> events, unsigned min = 1, timeout limit = {},
                           const sigset_t* mask = nullptr) noexcept {
@@ -162,9 +162,9 @@ public:
         return result<void>::failure(-answer);
     }
 
-    // For a wait that another thread may have to end. expect(): one more event may come than was submitted here, so that
-    // wait() waits for it too. submit_expected(): any thread, after the one that waits has called expect(); hands over
-    // that one request, and says whether the kernel took it. unexpect(): it will not come after all.
+    // For a wait that another thread may have to end. expect(): one more event may come than was submitted here, so
+    // that wait() waits for it too. submit_expected(): any thread, after the one that waits has called expect(); hands
+    // over that one request, and says whether the kernel took it. unexpect(): it will not come after all.
     void expect() noexcept { count_in(submitted_, 1); }
     void unexpect() noexcept { count_in(submitted_, ~0u); }
     result<void> submit_expected(iocb& block) noexcept {

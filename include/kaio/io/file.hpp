@@ -130,7 +130,8 @@ private:
     static std::string open_error(const char* path, int flags, int error) {
         std::string text = std::string("kaio: open(\"") + path + "\")";
         if (error == EINVAL && (flags & O_DIRECT))
-            text += ": the file system refuses O_DIRECT (or another flag is bad); open the file without O_DIRECT, or "
+            text += ": it is a directory, the file system refuses O_DIRECT, or another flag is bad; open it without "
+                    "O_DIRECT, or "
                     "keep it on a file system that has direct I/O (ext4, xfs, btrfs, tmpfs since 6.6)";
         return text;
     }

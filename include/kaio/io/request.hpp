@@ -134,7 +134,7 @@ request transfer(opcode op, const descriptor& file, Buffer& buffer, std::int64_t
 // request has completed. The result is the number of bytes read: fewer than asked for at the end of the file (0 behind
 // it) or when interrupted; the kernel transfers at most 0x7ffff000 bytes at once. With O_DIRECT, address, length and
 // offset must be aligned as file::alignment() says, or the result is EINVAL (a kaio::file is checked by an assert).
-// Other errors: EIO, EBADF, EISDIR; see read(2).
+// Other errors: EIO, EBADF, EISDIR or EINVAL for a directory; see read(2).
 template <class Buffer> request read(const descriptor& file, Buffer&& buffer, std::int64_t offset) noexcept {
     static_assert(detail::contiguous<Buffer>, "kaio: read() needs a buffer with data() and size(), such as std::span");
     if constexpr (detail::contiguous<Buffer>) {
@@ -167,8 +167,7 @@ inline request readv(const descriptor& file, view<const iovec> vector, std::int6
 
 // Writes the buffers of `vector` in turn; otherwise as write and readv.
 inline request writev(const descriptor& file, view<const iovec> vector, std::int64_t offset) noexcept {
-    return request(
-        detail::make_iocb(opcode::pwritev, file, detail::address(vector.data()), vector.size(), offset));
+    return request(detail::make_iocb(opcode::pwritev, file, detail::address(vector.data()), vector.size(), offset));
 }
 
 // fsync(2): completes when the file's data and metadata are on the device (4.18 and later; EINVAL before).
@@ -183,7 +182,9 @@ inline request fdatasync(const descriptor& file) noexcept {
 }
 
 // Completes once, when one of `events` (POLLIN, POLLOUT, … of poll(2)) holds for `file`: a socket, pipe, eventfd or
-// timerfd (4.19 and later). The result is the mask of events that hold. EINVAL for events poll does not know.
+// timerfd (4.19 and later). The result is the mask of events that hold. It takes the room of a request for as long as
+// it waits: a loop with so many polls as its capacity starts nothing else. A signalfd does not do: a signal that comes
+// after the submission does not complete it (seen on 6.18). EINVAL for events poll does not know.
 inline request poll(const descriptor& file, int events) noexcept {
     return request(detail::make_iocb(opcode::poll, file, static_cast<std::uint16_t>(events), 0, 0));
 }

@@ -32,11 +32,11 @@ inline std::string setup_error_text(int error, unsigned asked) {
         why = "a capacity of 0 can hold no request; ask for 1 or more";
         break;
     case EAGAIN:
-        std::snprintf(quota, sizeof quota,
-                      "more than fs.aio-max-nr allows for the whole system: fs.aio-max-nr = %s, fs.aio-nr (in use) = %s; "
-                      "raise it (sysctl -w fs.aio-max-nr=1048576), ask for less, or set context_options::at_least",
-                      detail::fs_setting("/proc/sys/fs/aio-max-nr").text,
-                      detail::fs_setting("/proc/sys/fs/aio-nr").text);
+        std::snprintf(
+            quota, sizeof quota,
+            "more than fs.aio-max-nr allows for the whole system: fs.aio-max-nr = %s, fs.aio-nr (in use) = %s; "
+            "raise it (sysctl -w fs.aio-max-nr=1048576), ask for less, or set context_options::at_least",
+            detail::fs_setting("/proc/sys/fs/aio-max-nr").text, detail::fs_setting("/proc/sys/fs/aio-nr").text);
         why = quota;
         break;
     case EINVAL:

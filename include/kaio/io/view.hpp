@@ -24,10 +24,11 @@ public:
     // a temporary one only where a std::span takes it.
     template <class Range>
         requires(std::is_lvalue_reference_v<Range> || std::is_const_v<T> ||
-                 std::ranges::enable_borrowed_range<std::remove_cv_t<Range>>) && requires(Range& range) {
-            { *std::data(range) } -> detail::same_but_const<T>;
-            std::size(range);
-        }
+                 std::ranges::enable_borrowed_range<std::remove_cv_t<Range>>) &&
+                    requires(Range& range) {
+                        { *std::data(range) } -> detail::same_but_const<T>;
+                        std::size(range);
+                    }
     constexpr view(Range&& range) noexcept : data_(std::data(range)), size_(std::size(range)) {}
 
     constexpr T* data() const noexcept { return data_; }

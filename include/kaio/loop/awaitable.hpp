@@ -65,7 +65,7 @@ private:
     }
 
     Loop& loop_;
-    void* frame_ = nullptr; // of the coroutine that waits, while it does
+    void* frame_ = nullptr;                                            // of the coroutine that waits, while it does
     std::conditional_t<whole, transfer_progress, std::int64_t> state_; // the delay of a timer; then the result
 };
 

@@ -1,7 +1,8 @@
 // basic_loop: many requests in flight, each with its handler or the coroutine that awaits it. Submitted requests are
-// gathered and given to the kernel in one batch; handlers run and coroutines resume inside poll and run, on the caller's
-// stack. A loop belongs to one thread, and only that thread may call it; `post` alone is for any thread. What requests
-// and handlers refer to must outlive them: declare it before the loop.
+// gathered and given to the kernel in one batch; handlers run and coroutines resume inside poll and run, on the
+// caller's stack. A loop belongs to one thread, which need not be the one that made it, and only that thread may call
+// it; `post` alone is for any thread. What requests and handlers refer to must outlive them: declare it before the
+// loop.
 #pragma once
 
 #include <cassert>
@@ -68,7 +69,8 @@ public:
         : context_(std::move(other.context_)), slab_(std::move(other.slab_)), queue_(std::move(other.queue_)),
           storage_(std::move(other.storage_)), events_(std::exchange(other.events_, nullptr)),
           next_event_(std::exchange(other.next_event_, nullptr)), end_event_(std::exchange(other.end_event_, nullptr)),
-          capacity_(std::exchange(other.capacity_, 0)), mailbox_(std::move(other.mailbox_)), budget_(other.budget_), observer_(std::move(other.observer_)) {
+          capacity_(std::exchange(other.capacity_, 0)), mailbox_(std::move(other.mailbox_)), budget_(other.budget_),
+          observer_(std::move(other.observer_)) {
         assert(idle() && other.idle() && "kaio: a loop was moved while requests were in it");
     }
     basic_loop& operator=(basic_loop&&) = delete;
@@ -83,10 +85,10 @@ public:
     }
 
     // Takes something on: it goes to the kernel at the next flush, poll or run. `handler(io_result)`, for fully()
-    // `handler(transfer_result)`, is called exactly once, inside poll or run (or the destructor), with the kernel's result
-    // or the error io_submit gave for it. A handler may submit, poll, run and throw; a handler that throws lets the
-    // exception out of poll or run, and the loop goes on from there. Handlers of more than 48 bytes (16 for fully) cost
-    // an allocation each. No system call.
+    // `handler(transfer_result)`, is called exactly once, inside poll or run (or the destructor), with the kernel's
+    // result or the error io_submit gave for it. A handler may submit, poll, run and throw; a handler that throws lets
+    // the exception out of poll or run, and the loop goes on from there. Handlers of more than 48 bytes (16 for fully)
+    // cost an allocation each. No system call.
     // Throws std::system_error (ENOMEM; EINVAL if it was moved from), and then nothing was submitted.
     template <submittable What, class Handler>
         requires(!std::is_base_of_v<operation, std::remove_cvref_t<Handler>>)
@@ -120,19 +122,17 @@ public:
         start_timer(op, what.delay.ns());
     }
 
-    // For `co_await`: submits when it is awaited, and gives the io_result (for fully(), the transfer_result). Never fails
-    // and never allocates. The coroutine resumes where a handler would be called.
-    template <submittable What> awaitable<basic_loop, What> submit(const What& what) noexcept {
-        return {*this, what};
-    }
+    // For `co_await`: submits when it is awaited, and gives the io_result (for fully(), the transfer_result). Never
+    // fails and never allocates. The coroutine resumes where a handler would be called.
+    template <submittable What> awaitable<basic_loop, What> submit(const What& what) noexcept { return {*this, what}; }
 
     // `co_await loop.sleep_for(100ms)` is `co_await loop.submit(after(100ms))`.
     awaitable<basic_loop, timer> sleep_for(timeout delay) noexcept { return {*this, after(delay)}; }
 
     // Asks for an operation to end early; it still completes, exactly once. What the kernel was not given yet, and
-    // timers, complete with ECANCELED, and polls in flight do so soon. EINVAL: it has completed, or is a disk request in
-    // flight, which nothing can cancel: it goes on, and owns its buffer. One io_cancel if it is in flight.
-    // Looks through what waits.
+    // timers, complete with ECANCELED, and polls in flight do so soon. EINVAL: it has completed, or is a disk request
+    // in flight, which nothing can cancel: it goes on, and owns its buffer. One io_cancel if it is in flight. Looks
+    // through what waits.
     result<void> cancel(operation& op) noexcept {
         if (timers_.remove(op) || queue_.remove(op)) {
             queue_.end(op, -ECANCELED, ended_);
@@ -142,10 +142,12 @@ public:
     }
 
     // Has `function()` called by the loop's thread, inside poll or run (or the destructor), in the order of posting;
-    // what it throws leaves poll or run. Any thread, as long as the loop is not being destroyed. One allocation, and one
-    // system call if the loop sleeps, to wake it; none if it does not. The first post of a loop opens a descriptor.
+    // what it throws leaves poll or run. Any thread, as long as the loop is not being destroyed. One allocation, and
+    // one system call if the loop sleeps, to wake it; none if it does not. The first post of a loop opens a descriptor.
+    // A run that is to wait for posts, and not only for requests, needs hold().
     // Errors: EINVAL (in a forked child, or the loop was moved from), ENOMEM, EMFILE and ENFILE: nothing was posted. If
-    // io_submit gives an error the loop could not be woken: the function runs when it next wakes by itself.
+    // io_submit gives an error the loop could not be woken: the function runs when it next wakes, by itself or for a
+    // post.
     template <class Function> void post(Function&& function) {
         try_post(std::forward<Function>(function)).value("kaio: loop.post");
     }
@@ -155,8 +157,8 @@ public:
         return mailbox_.post(context_, std::forward<Function>(function));
     }
 
-    // Makes run, run_one or run_for return once the handlers of what has completed are done: the one that is running, or
-    // else the next. From another thread: `loop.post([&] { loop.stop(); })`.
+    // Makes run, run_one or run_for return once the handlers of what has completed are done: the one that is running,
+    // or else the next. From another thread: `loop.post([&] { loop.stop(); })`.
     void stop() noexcept { stopped_ = true; }
 
     // While it is held, run does not return for lack of work: it waits for what may be posted.
@@ -188,15 +190,16 @@ public:
         return dispatch();
     }
 
-    // Runs until nothing is in flight, waiting, timed or held, and returns how many handlers were called. While there is
-    // nothing to do it looks at the ring for a time that adapts (loop_options::poll_limit), then sleeps in one
+    // Runs until nothing is in flight, waiting, timed or held, and returns how many handlers were called. While there
+    // is nothing to do it looks at the ring for a time that adapts (loop_options::poll_limit), then sleeps in one
     // io_getevents. Signals do not end it. Errors as poll's, and what io_getevents gives.
     std::size_t run() { return try_run().value(unusable); }
     result<std::size_t> try_run() { return drive(false, timeout::unlimited, nullptr); }
 
     // The same until one handler was called: returns 1, or 0 if there is nothing to wait for, or after stop().
-    // With `mask`: the signal mask while it sleeps (one io_pgetevents, 4.18); a signal that arrives then ends it with 0.
-    // ENOSYS where the kernel or a seccomp filter has none: use a signalfd and a poll request there.
+    // With `mask`: the signal mask while it sleeps (one io_pgetevents, 4.18); a signal that arrives then ends it with
+    // 0. ENOSYS where the kernel or a seccomp filter has none: let the signal's handler write to an eventfd there, and
+    // poll that (a signalfd does not do, see poll() in io/request.hpp). A loop that is never idle lets no signal in.
     std::size_t run_one(const sigset_t* mask = nullptr) { return try_run_one(mask).value(unusable); }
     result<std::size_t> try_run_one(const sigset_t* mask = nullptr) { return drive(true, timeout::unlimited, mask); }
 
@@ -237,7 +240,8 @@ private:
 
     static constexpr bool observed = !std::is_same_v<Observer, no_observer>;
     static constexpr const char* unusable =
-        "kaio: loop: the kernel gave an error for the whole context; EINVAL means that the loop was moved from, or that "
+        "kaio: loop: the kernel gave an error for the whole context; EINVAL means that the loop was moved from, or "
+        "that "
         "it belongs to the process that forked this one: make a new loop in the child";
 
     basic_loop(basic_context<Kernel> made, timeout poll_limit) noexcept
@@ -262,8 +266,8 @@ private:
             constexpr bool fit = std::is_invocable_v<stored&, transfer_result>;
             static_assert(fit, "kaio: the handler of fully() must be callable with a kaio::transfer_result");
             if constexpr (fit)
-                return accept(what.what, whole_transfer_handler<basic_loop, stored>{
-                                             this, transfer_progress(what.what), std::forward<Handler>(handler)});
+                return accept(what.what, whole_transfer_handler<basic_loop, stored>{this, transfer_progress(what.what),
+                                                                                    std::forward<Handler>(handler)});
         } else {
             static_assert(completion_handler<Handler>, "kaio: a handler must be callable with a kaio::io_result");
             if constexpr (completion_handler<Handler>) {
@@ -449,7 +453,8 @@ private:
         for (int failures = 0; failures < patience;) {
             queue_.cancel_all(ended_);
             while (!timers_.empty()) queue_.end(timers_.pop(), -ECANCELED, ended_);
-            // A poll that could not be cancelled might never end: then the wait is short, and the next round tries again.
+            // A poll that could not be cancelled might never end: then the wait is short, and the next round tries
+            // again.
             bool const cancelled = queue_.cancel_polls(context_);
             gather();
             if (dispatch() != 0) continue;

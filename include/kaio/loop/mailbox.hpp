@@ -51,8 +51,8 @@ public:
         first.call(first);
     }
 
-    // From here on, until rouse(), a post wakes the loop. False: something was posted. While somebody is waking the loop
-    // already, that event is what ends its sleep, and nothing needs to be said.
+    // From here on, until rouse(), a post wakes the loop. False: something was posted. While somebody is waking the
+    // loop already, that event is what ends its sleep, and nothing needs to be said.
     bool doze(basic_context<Kernel>& of) noexcept {
         if (wake_due_) return true;
         if (!queue_.fall_asleep()) return false;
@@ -133,7 +133,8 @@ private:
                __atomic_exchange_n(&wake_failed_, false, __ATOMIC_ACQ_REL);
     }
 
-    // The thread whose push found the loop asleep, or that takes over from it. There is one such thread at a time, until its event has been seen.
+    // The thread whose push found the loop asleep, or that takes over from it. There is one such thread at a time,
+    // until its event has been seen.
     result<void> wake(basic_context<Kernel>& of) noexcept {
         wake_block_ = {};
         wake_block_.aio_data = mark();

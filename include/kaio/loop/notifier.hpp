@@ -1,5 +1,5 @@
-// notifier: lets a foreign event loop (epoll, libuv, Asio, poll) drive a kaio loop, through one descriptor that is readable
-// when the loop has something to do: a completion, a post, or a timer that is due.
+// notifier: lets a foreign event loop (epoll, libuv, Asio, poll) drive a kaio loop, through one descriptor that is
+// readable when the loop has something to do: a completion, a post, or a timer that is due.
 //   1. Make the notifier before anything is submitted to the loop, and before other threads post; add fd() for reading.
 //   2. Whenever it is readable, call poll(). Handlers run in there, on its caller's stack.
 //   3. After submitting or cancelling elsewhere than in a handler, call update(): the kernel gets the requests there.
@@ -55,8 +55,10 @@ public:
     // System calls: two reads, and those of the loop's poll and of update().
     std::size_t poll() {
         std::uint64_t ignored;
-        while (::read(event_, &ignored, sizeof ignored) < 0 && errno == EINTR) {}
-        while (::read(timer_, &ignored, sizeof ignored) < 0 && errno == EINTR) {}
+        while (::read(event_, &ignored, sizeof ignored) < 0 && errno == EINTR) {
+        }
+        while (::read(timer_, &ignored, sizeof ignored) < 0 && errno == EINTR) {
+        }
         struct afterwards {
             notifier& self;
             ~afterwards() { self.update(); }
@@ -65,8 +67,8 @@ public:
         return loop_.poll();
     }
 
-    // Gives the kernel what was submitted, and sets fd() up for what comes next. System calls: an io_submit if there are
-    // requests, a timerfd_settime if the next timer has changed, a write if there is something to do already.
+    // Gives the kernel what was submitted, and sets fd() up for what comes next. System calls: an io_submit if there
+    // are requests, a timerfd_settime if the next timer has changed, a write if there is something to do already.
     void update() noexcept {
         rouse();
         loop_.flush();
@@ -74,7 +76,8 @@ public:
         dozing_ = loop_.context_.usable() && loop_.mailbox_.doze(loop_.context_);
         if (!dozing_ || loop_.has_completions()) {
             std::uint64_t const one = 1;
-            while (::write(event_, &one, sizeof one) < 0 && errno == EINTR) {}
+            while (::write(event_, &one, sizeof one) < 0 && errno == EINTR) {
+            }
         }
     }
 

@@ -50,9 +50,10 @@ protected:
 
     // In every build: going on would let the kernel and the loop write to memory that is gone.
     [[noreturn, gnu::cold, gnu::noinline]] static void destroyed_while_busy() noexcept {
-        std::fputs("kaio: an operation was destroyed while it was in flight or waiting in a loop; run the loop until it "
-                   "has completed, or let the loop be destroyed first\n",
-                   stderr);
+        std::fputs(
+            "kaio: an operation was destroyed while it was in flight or waiting in a loop; run the loop until it "
+            "has completed, or let the loop be destroyed first\n",
+            stderr);
         std::abort();
     }
 

@@ -89,17 +89,17 @@ private:
     }
 
     std::int64_t limit_;
-    std::int64_t now_;              // 0 to limit_
-    bool polling_ = true;           // in this period
-    bool usual_ = true;             // what was found to pay; another way is a trial
+    std::int64_t now_;    // 0 to limit_
+    bool polling_ = true; // in this period
+    bool usual_ = true;   // what was found to pay; another way is a trial
     bool in_trial_ = false;
-    unsigned turn_ = 0;             // of the trial
-    unsigned between_ = often;      // periods from one trial to the next
-    unsigned periods_left_ = 1;     // until the next
-    std::int64_t began_ = 0;        // this period; 0: none yet
-    unsigned completed_before_ = 0; // when it began
+    unsigned turn_ = 0;                // of the trial
+    unsigned between_ = often;         // periods from one trial to the next
+    unsigned periods_left_ = 1;        // until the next
+    std::int64_t began_ = 0;           // this period; 0: none yet
+    unsigned completed_before_ = 0;    // when it began
     std::int64_t seen_[2][turns] = {}; // what a completion took in the trial, sleeping and polling
-    std::int64_t cost_ = 0;         // of the usual way, in the last trial
+    std::int64_t cost_ = 0;            // of the usual way, in the last trial
 };
 
 } // namespace kaio

@@ -1,5 +1,6 @@
-// post_queue: functions that any thread posts to a loop, and the loop's word that it sleeps, both in one atomic pointer,
-// so that a post and a loop that falls asleep can't miss each other. Any thread may push; the rest is the loop's thread's.
+// post_queue: functions that any thread posts to a loop, and the loop's word that it sleeps, both in one atomic
+// pointer, so that a post and a loop that falls asleep can't miss each other. Any thread may push; the rest is the
+// loop's thread's.
 #pragma once
 
 #include <utility>

@@ -162,8 +162,7 @@ private:
 
     // After the first answer to a batch: links its polls, ends each request that was refused, and submits those behind
     // it again. Returns how many were accepted in all.
-    [[gnu::noinline]] unsigned sort_out(submission answer, basic_context<Kernel>& to,
-                                        operation_list& ended) noexcept {
+    [[gnu::noinline]] unsigned sort_out(submission answer, basic_context<Kernel>& to, operation_list& ended) noexcept {
         unsigned const count = batched(), room_left = room();
         unsigned done = 0, accepted = 0, refused = 0;
         for (;;) {

@@ -14,8 +14,8 @@ namespace kaio {
 
 class operation_slab {
 public:
-    // Handlers up to this size (bytes), with no more than a pointer's alignment and a move that can't throw, live in the
-    // slab itself; for others each submission allocates.
+    // Handlers up to this size (bytes), with no more than a pointer's alignment and a move that can't throw, live in
+    // the slab itself; for others each submission allocates.
     static constexpr std::size_t handler_room = 48;
 
     operation_slab() noexcept = default;

@@ -1,6 +1,6 @@
 // fully(request): a read or write that goes on until every byte is transferred, the end of the file, or an error.
-// transfer_result: how that ended. No allocation; a system call of its own (fcntl) only after a short transfer that direct
-// I/O might explain, on a descriptor that is a plain int.
+// transfer_result: how that ended. No allocation; a system call of its own (fcntl) only after a short transfer that
+// direct I/O might explain, on a descriptor that is a plain int.
 #pragma once
 
 #include <cassert>
@@ -16,8 +16,8 @@
 
 namespace kaio {
 
-// True if all went well: every byte was transferred, or a read met the end of the file and bytes() is less than what was
-// asked for. After an error, bytes() is what was transferred before it, from the beginning on.
+// True if all went well: every byte was transferred, or a read met the end of the file and bytes() is less than what
+// was asked for. After an error, bytes() is what was transferred before it, from the beginning on.
 class transfer_result {
 public:
     constexpr transfer_result(std::size_t bytes, int error) noexcept : bytes_(bytes), error_(error) {}
@@ -39,9 +39,10 @@ struct whole_transfer {
 };
 
 // A read, write, readv or writev of which nothing is left out: what a short transfer leaves is submitted again, and
-// EINTR is met by going on. Its handler gets a transfer_result. The caller's iovecs are not changed, and must stay, like
-// the buffers, until it has completed. With O_DIRECT a short read of a length that direct I/O could not go on from is the
-// end of the file. Errors: those of the request; EIO for a write of which the kernel takes nothing without an error.
+// EINTR is met by going on. Its handler gets a transfer_result. The caller's iovecs are not changed, and must stay,
+// like the buffers, until it has completed. With O_DIRECT a short read of a length that direct I/O could not go on from
+// is the end of the file. Errors: those of the request; EIO for a write of which the kernel takes nothing without an
+// error.
 // REQUIRES: `what` is not an fsync, fdatasync or poll.
 inline whole_transfer fully(const request& what) noexcept {
     [[maybe_unused]] auto const op = static_cast<opcode>(what.block().aio_lio_opcode);

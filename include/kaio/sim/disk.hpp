@@ -1,5 +1,5 @@
-// disk: the files and events of a simulated world by descriptor, what io_submit refuses, and what a request does when its
-// time has come, faults included. What is wrong with a request is found when and where Linux finds it (fs/aio.c).
+// disk: the files and events of a simulated world by descriptor, what io_submit refuses, and what a request does when
+// its time has come, faults included. What is wrong with a request is found when and where Linux finds it (fs/aio.c).
 #pragma once
 
 #include <algorithm>
@@ -119,15 +119,16 @@ public:
 
     // Of a poll: the events that hold now. A file is always ready, as on Linux.
     static int ready(const in_flight& r) noexcept {
-        int const holds = r.target->is_event && !r.target->ready ? POLLOUT | POLLWRNORM
-                                                                 : POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
+        int const holds =
+            r.target->is_event && !r.target->ready ? POLLOUT | POLLWRNORM : POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
         return holds & r.poll_events;
     }
 
     // Bytes to be transferred: what is more than the most is left undone.
     static std::uint64_t bytes(const in_flight& r) noexcept {
         std::uint64_t sum = 0;
-        for (const iovec& piece : r.memory) sum = std::min(most_bytes, sum + std::min<std::uint64_t>(most_bytes, piece.iov_len));
+        for (const iovec& piece : r.memory)
+            sum = std::min(most_bytes, sum + std::min<std::uint64_t>(most_bytes, piece.iov_len));
         return sum;
     }
 
@@ -157,7 +158,8 @@ public:
     }
 
 private:
-    static constexpr std::uint32_t first_fd = 1'000'000; // no real descriptor is so large unless someone raised the limit
+    static constexpr std::uint32_t first_fd =
+        1'000'000; // no real descriptor is so large unless someone raised the limit
     static constexpr std::uint64_t most_vectors = 1024;
     static constexpr std::uint64_t most_bytes = 0x7ffff000; // that one request transfers
 
@@ -182,7 +184,8 @@ private:
 
     // Where it begins. REQUIRES: it is a read or a write
     static std::uint64_t start(const in_flight& r) noexcept {
-        return r.is_write() && r.has(rw_flags::append) ? r.target->content.size() : static_cast<std::uint64_t>(r.offset);
+        return r.is_write() && r.has(rw_flags::append) ? r.target->content.size()
+                                                       : static_cast<std::uint64_t>(r.offset);
     }
 
     static std::uint64_t unit(const in_flight& r) noexcept {
@@ -195,8 +198,8 @@ private:
         for (const iovec& piece : r.memory) {
             if (!piece.iov_base && piece.iov_len != 0) return false;
             all |= piece.iov_len;
-            if (r.target->options.direct && reinterpret_cast<std::uintptr_t>(piece.iov_base) %
-                                                    r.target->options.alignment.memory != 0)
+            if (r.target->options.direct &&
+                reinterpret_cast<std::uintptr_t>(piece.iov_base) % r.target->options.alignment.memory != 0)
                 return false;
         }
         return all % unit(r) == 0;

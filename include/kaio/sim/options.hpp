@@ -16,11 +16,12 @@ struct options {
     std::uint64_t disk_size = UINT64_MAX;
 
     // Probabilities, 0 to 1.
-    double short_transfers = 0; // of each read and write: fewer bytes than asked for, at least one (or direct I/O's unit)
-    double io_errors = 0;       // of each read, write and sync: EIO; a write may have been done in part
-    double bit_flips = 0;       // of each read: one bit of what it gives is wrong, this time
-    double no_room = 0;         // of each request, at io_submit: EAGAIN
-    double interrupts = 0;      // of each wait in io_getevents: EINTR
+    double short_transfers =
+        0;                 // of each read and write: fewer bytes than asked for, at least one (or direct I/O's unit)
+    double io_errors = 0;  // of each read, write and sync: EIO; a write may have been done in part
+    double bit_flips = 0;  // of each read: one bit of what it gives is wrong, this time
+    double no_room = 0;    // of each request, at io_submit: EAGAIN
+    double interrupts = 0; // of each wait in io_getevents: EINTR
 };
 
 struct file_options {

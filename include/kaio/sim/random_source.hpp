@@ -1,5 +1,5 @@
-// random_source: the one source of chance in a simulated world: a short, fast generator (splitmix64) whose numbers depend on
-// the seed alone, on every machine and standard library. One thread at a time.
+// random_source: the one source of chance in a simulated world: a short, fast generator (splitmix64) whose numbers
+// depend on the seed alone, on every machine and standard library. One thread at a time.
 #pragma once
 
 #include <concepts>

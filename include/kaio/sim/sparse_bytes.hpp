@@ -56,7 +56,8 @@ private:
         }
     }
 
-    std::unordered_map<std::uint64_t, std::array<std::byte, page_size>> pages_; // never iterated in an order that matters
+    std::unordered_map<std::uint64_t, std::array<std::byte, page_size>>
+        pages_; // never iterated in an order that matters
     std::uint64_t size_ = 0;
 };
 

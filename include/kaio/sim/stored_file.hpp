@@ -52,8 +52,8 @@ public:
         }
     }
 
-    // A sync that failed: of the writes before `position` anything may have reached the medium, and no later sync brings
-    // the rest there, because the kernel takes those pages for clean. Programs go on seeing them all.
+    // A sync that failed: of the writes before `position` anything may have reached the medium, and no later sync
+    // brings the rest there, because the kernel takes those pages for clean. Programs go on seeing them all.
     void fail_sync(std::uint64_t position, random_source& chance) {
         if (position > first_) settle(static_cast<std::size_t>(position - first_), chance);
     }

@@ -49,9 +49,9 @@ public:
     std::int64_t now() const noexcept { return now_; }
 
     // Power loss, now. Of what was written and neither covered by a sync that has completed nor a dsync write that has,
-    // anything may be lost: each sector of 512 bytes is as it was after some one of the writes to it. Loops and contexts
-    // that are there belong to a machine that is no more: what is in flight completes with EIO, and all that they submit
-    // is refused with EIO. New ones on this world see what was left.
+    // anything may be lost: each sector of 512 bytes is as it was after some one of the writes to it. Loops and
+    // contexts that are there belong to a machine that is no more: what is in flight completes with EIO, and all that
+    // they submit is refused with EIO. New ones on this world see what was left.
     void crash() {
         ++crashes_;
         std::vector<detail::in_flight*> cut_off;

@@ -298,14 +298,15 @@ TEST_CASE("signals during a wait lose nothing, with SA_RESTART and without") {
     action.sa_flags = flags;
     ::sigaction(SIGALRM, &action, &old_action);
     itimerval const every{{0, 500}, {0, 500}};
-    alarms = 0;
     ::setitimer(ITIMER_REAL, &every, nullptr);
 
     silent_eventfd event;
     kaio::loop loop(4, {.poll_limit = kaio::timeout::zero()});
     int mask = 0;
     loop.submit(kaio::poll(event.fd, POLLIN), [&](kaio::io_result r) { mask = r.poll_events(); });
-    while (alarms < 20) CHECK(loop.run_for(2ms) == 0); // each wait is interrupted several times
+    alarms = 0;
+    do CHECK(loop.run_for(2ms) == 0); // each wait is interrupted several times
+    while (alarms < 20);
     CHECK(loop.in_flight() == 1);
     ::eventfd_write(event.fd, 1);
     CHECK(loop.run() == 1);

@@ -22,7 +22,7 @@ std::string text_of(std::span<const std::byte> bytes) {
 template <bool Sync> std::string run(std::uint64_t seed) {
     kaio::sim::world world(seed, {.short_transfers = 0.1, .no_room = 0.05, .interrupts = 0.05});
     auto& chance = world.random();
-    if (chance.below(3) == 0) world.options().disk_size = chance.between(1, 200) * 1000ull;
+    if (chance.below(3) == 0) world.options().disk_size = chance.between(1ull, 200ull) * 1000;
     auto const file = world.open("wal", {.direct = true});
     std::vector<std::string> log; // what was appended in this order, and
     std::size_t acknowledged = 0; // of it so much from the beginning

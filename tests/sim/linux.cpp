@@ -3,6 +3,7 @@
 #include "support/temporary_file.hpp"
 
 #include <array>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -87,8 +88,15 @@ TEST_CASE("good and bad requests get the same answer as from Linux") {
         };
     };
     auto const ours = requests(file.fd(), event.fd()), theirs = requests(real.fd(), real_event);
+    std::set<std::string> const no_memory{"readv of too much", "a bad length", "read into nowhere", "write from nowhere"};
+#if defined(KAIO_ASAN) || defined(KAIO_MSAN)
+    constexpr bool watched = true; // the library has the sanitizer report memory that is not there, before it submits
+#else
+    constexpr bool watched = false;
+#endif
     for (std::size_t i = 0; i < ours.size(); ++i) {
         CAPTURE(ours[i].first);
+        if (watched && no_memory.contains(ours[i].first)) continue;
         CHECK(answer(sim_context, ours[i].second) == answer(linux_context, theirs[i].second));
     }
     ::close(real_event);

@@ -1,10 +1,35 @@
 // What the compiler can check. The static_asserts are the test; linking this file into it is enough.
 #include <array>
+#include <cstddef>
 #include <span>
 #include <type_traits>
 #include <vector>
 
 #include <kaio/kaio.hpp>
+
+namespace kaio {
+#define KAIO_IOCB_LAYOUT(type, key, flags)                                                                             \
+    static_assert(sizeof(type) == 64 && std::is_trivially_copyable_v<type> && std::is_standard_layout_v<type>);        \
+    static_assert(offsetof(type, aio_data) == 0 && offsetof(type, aio_key) == key);                                    \
+    static_assert(offsetof(type, aio_rw_flags) == flags && offsetof(type, aio_lio_opcode) == 16);                      \
+    static_assert(offsetof(type, aio_reqprio) == 18 && offsetof(type, aio_fildes) == 20);                              \
+    static_assert(offsetof(type, aio_buf) == 24 && offsetof(type, aio_nbytes) == 32);                                  \
+    static_assert(offsetof(type, aio_offset) == 40 && offsetof(type, aio_reserved2) == 48);                            \
+    static_assert(offsetof(type, aio_flags) == 56 && offsetof(type, aio_resfd) == 60)
+KAIO_IOCB_LAYOUT(iocb_little_endian, 8, 12);
+KAIO_IOCB_LAYOUT(iocb_big_endian, 12, 8);
+#undef KAIO_IOCB_LAYOUT
+
+static_assert(sizeof(io_event) == 32 && offsetof(io_event, data) == 0 && offsetof(io_event, obj) == 8);
+static_assert(offsetof(io_event, res) == 16 && offsetof(io_event, res2) == 24);
+static_assert(sizeof(aio_ring) == 32 && offsetof(aio_ring, id) == 0 && offsetof(aio_ring, nr) == 4);
+static_assert(offsetof(aio_ring, head) == 8 && offsetof(aio_ring, tail) == 12 && offsetof(aio_ring, magic) == 16);
+static_assert(offsetof(aio_ring, compat_features) == 20 && offsetof(aio_ring, incompat_features) == 24);
+static_assert(offsetof(aio_ring, header_length) == 28);
+static_assert(sizeof(kernel_timespec) == 16 && offsetof(kernel_timespec, tv_nsec) == 8);
+static_assert(sizeof(kernel_timespec32) == 8 && offsetof(kernel_timespec32, tv_nsec) == 4);
+static_assert(sizeof(basic_aio_sigset<std::uint32_t>) == 8 && sizeof(basic_aio_sigset<std::uint64_t>) == 16);
+} // namespace kaio
 
 static_assert(sizeof(kaio::request) == 64 && std::is_trivially_copyable_v<kaio::request>);
 static_assert(sizeof(kaio::io_result) == 8 && std::is_trivially_copyable_v<kaio::io_result>);

@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include <unistd.h>
 
@@ -96,7 +95,7 @@ task<void> read_piece(Loop& in, const file& from, pieces::piece what, std::byte*
         got = co_await in.submit(fully(read(from, *bounce, first)));
         std::size_t const there = got.bytes() > skipped ? got.bytes() - skipped : 0;
         std::size_t const count = there < what.bytes ? there : what.bytes;
-        std::memcpy(out, bounce->data() + skipped, count);
+        __builtin_memcpy(out, bounce->data() + skipped, count);
         got = transfer_result(count, got.error().value());
     }
     if (got.bytes() != what.bytes)
@@ -116,8 +115,8 @@ task<void> write_piece(Loop& in, const file& to, pieces::piece what, const std::
     } else {
         auto bounce = aligned_buffer::try_make(blocks, memory);
         if (!bounce) co_return progress.stopped_at(what.offset, ENOMEM);
-        std::memcpy(bounce->data(), data, what.bytes);
-        std::memset(bounce->data() + what.bytes, 0, blocks - what.bytes);
+        __builtin_memcpy(bounce->data(), data, what.bytes);
+        __builtin_memset(bounce->data() + what.bytes, 0, blocks - what.bytes);
         put = co_await in.submit(fully(write(to, *bounce, what.offset)));
     }
     if (put.bytes() < what.bytes)

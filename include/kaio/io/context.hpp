@@ -82,9 +82,12 @@ public:
 
     // Moving takes the requests in flight along. A moved-from context gives EINVAL for everything.
     basic_context(basic_context&& other) noexcept
-        : kernel_(other.kernel_), id_(std::exchange(other.id_, 0)), process_(std::exchange(other.process_, nowhere)),
-          capacity_(std::exchange(other.capacity_, 0)), submitted_(std::exchange(other.submitted_, 0)),
-          reaped_(std::exchange(other.reaped_, 0)), ring_(std::exchange(other.ring_, {})) {}
+        : kernel_(other.kernel_), id_(other.id_), process_(other.process_), capacity_(other.capacity_),
+          submitted_(other.submitted_), reaped_(other.reaped_), ring_(other.ring_) {
+        other.process_ = nowhere;
+        other.capacity_ = other.submitted_ = other.reaped_ = 0;
+        other.ring_ = {};
+    }
     basic_context& operator=(basic_context&& other) noexcept {
         if (this != &other) {
             this->~basic_context();

@@ -6,7 +6,9 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <string>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
@@ -41,7 +43,7 @@ public:
     // reasons for EINVAL. System calls: open, statx, for block devices an ioctl. No allocation.
     static file open(const char* path, int flags, mode_t mode = 0) {
         result<file> opened = try_open(path, flags, mode);
-        if (!opened) detail::throw_error(opened.error().value(), open_error(path, flags, opened.error().value()));
+        if (!opened) throw_open_error(path, flags, opened.error().value());
         return std::move(*opened);
     }
     static file open(const std::string& path, int flags, mode_t mode = 0) { return open(path.c_str(), flags, mode); }
@@ -127,13 +129,14 @@ private:
         return {4096, 4096};
     }
 
-    static std::string open_error(const char* path, int flags, int error) {
-        std::string text = std::string("kaio: open(\"") + path + "\")";
-        if (error == EINVAL && (flags & O_DIRECT))
-            text += ": it is a directory, the file system refuses O_DIRECT, or another flag is bad; open it without "
-                    "O_DIRECT, or "
-                    "keep it on a file system that has direct I/O (ext4, xfs, btrfs, tmpfs since 6.6)";
-        return text;
+    [[noreturn, gnu::cold, gnu::noinline]] static void throw_open_error(const char* path, int flags, int error) {
+        char text[4608]; // a path has at most 4096 bytes
+        std::snprintf(text, sizeof text, "kaio: open(\"%.4096s\")%s", path,
+                      error == EINVAL && (flags & O_DIRECT)
+                          ? ": it is a directory, the file system refuses O_DIRECT, or another flag is bad; open it "
+                            "without O_DIRECT, or keep it on a file system that has direct I/O (ext4, xfs, btrfs, tmpfs since 6.6)"
+                          : "");
+        detail::throw_error(error, text);
     }
 
     int fd_ = -1;

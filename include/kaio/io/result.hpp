@@ -8,9 +8,8 @@
 #include <cstdint>
 #include <new>
 #include <string>
-#include <system_error>
+#include <system_error> // std::move too: <utility> is a hundredth of what io/context.hpp costs to compile
 #include <type_traits>
-#include <utility>
 
 #if !defined(__cpp_exceptions)
 #include <cstdio>

@@ -7,12 +7,17 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <fcntl.h> // O_CLOEXEC
+#include <sys/eventfd.h> // EFD_CLOEXEC, which is O_CLOEXEC without the cost of <fcntl.h>
 #include <sys/mman.h>
 #include <sys/select.h> // sigset_t, at a tenth of what <csignal> costs to compile
 #include <sys/syscall.h>
 #include <time.h>
+
+#if defined(__GLIBC__) && !defined(_UNISTD_H)
+extern "C" long syscall(long number, ...) noexcept; // as in <unistd.h>, a seventieth of what io/context.hpp costs
+#else
 #include <unistd.h>
+#endif
 
 #include <kaio/sys/abi.hpp>
 #include <kaio/sys/process.hpp>
@@ -60,23 +65,25 @@ concept kernel = requires(Kernel k, aio_context_id id, iocb** batch, iocb* block
 // Linux, through syscall(2). Empty and stateless; the numbers are those of the target that is compiled for.
 struct linux_kernel {
     static int io_setup(unsigned events, aio_context_id* id) noexcept {
-        return static_cast<int>(call(SYS_io_setup, events, id));
+        return static_cast<int>(checked(::syscall(SYS_io_setup, events, id)));
     }
-    static int io_destroy(aio_context_id id) noexcept { return static_cast<int>(call(SYS_io_destroy, id)); }
+    static int io_destroy(aio_context_id id) noexcept {
+        return static_cast<int>(checked(::syscall(SYS_io_destroy, id)));
+    }
     static long io_submit(aio_context_id id, long count, iocb** batch) noexcept {
-        return call(SYS_io_submit, id, count, batch);
+        return checked(::syscall(SYS_io_submit, id, count, batch));
     }
     static int io_cancel(aio_context_id id, iocb* block, io_event* result) noexcept {
-        return static_cast<int>(call(SYS_io_cancel, id, block, result));
+        return static_cast<int>(checked(::syscall(SYS_io_cancel, id, block, result)));
     }
 
     // Plain io_getevents wherever there is one: container seccomp profiles have denied io_pgetevents.
     static long io_getevents(aio_context_id id, long min, long max, io_event* events,
                              const kernel_timespec* timeout) noexcept {
 #if defined(SYS_io_getevents)
-        if constexpr (sizeof(long) == 8) return call(SYS_io_getevents, id, min, max, events, timeout);
+        if constexpr (sizeof(long) == 8) return checked(::syscall(SYS_io_getevents, id, min, max, events, timeout));
         kernel_timespec32 narrow;
-        long const result = call(SYS_io_getevents, id, min, max, events, narrowed(timeout, narrow));
+        long const result = checked(::syscall(SYS_io_getevents, id, min, max, events, narrowed(timeout, narrow)));
         if (result != -ENOSYS) return result; // a kernel without 32-bit time (COMPAT_32BIT_TIME=n) has no such call
 #endif
         return io_pgetevents(id, min, max, events, timeout, nullptr);
@@ -89,13 +96,14 @@ struct linux_kernel {
         aio_sigset const set{reinterpret_cast<std::uintptr_t>(mask), sigset_size};
         long result = -ENOSYS;
 #if defined(SYS_io_pgetevents_time64)
-        result = call(SYS_io_pgetevents_time64, id, min, max, events, timeout, &set);
+        result = checked(::syscall(SYS_io_pgetevents_time64, id, min, max, events, timeout, &set));
 #endif
 #if defined(SYS_io_pgetevents)
-        if constexpr (sizeof(long) == 8) result = call(SYS_io_pgetevents, id, min, max, events, timeout, &set);
+        if constexpr (sizeof(long) == 8)
+            result = checked(::syscall(SYS_io_pgetevents, id, min, max, events, timeout, &set));
         kernel_timespec32 narrow;
         if (sizeof(long) == 4 && result == -ENOSYS)
-            result = call(SYS_io_pgetevents, id, min, max, events, narrowed(timeout, narrow), &set);
+            result = checked(::syscall(SYS_io_pgetevents, id, min, max, events, narrowed(timeout, narrow), &set));
 #endif
         if (result != -ENOSYS && result != -EPERM) return result;
         __atomic_store_n(&no_pgetevents, true, __ATOMIC_RELAXED);
@@ -122,11 +130,12 @@ struct linux_kernel {
     // The end of a pipe for reading: any kernel and any security policy has pipes.
     static int open_waker() noexcept {
         int ends[2];
-        if (::pipe2(ends, O_CLOEXEC) != 0) return -errno;
-        ::close(ends[1]);
+        long const made = checked(::syscall(SYS_pipe2, ends, EFD_CLOEXEC));
+        if (made < 0) return static_cast<int>(made);
+        close_waker(ends[1]);
         return ends[0];
     }
-    static void close_waker(int fd) noexcept { ::close(fd); }
+    static void close_waker(int fd) noexcept { ::syscall(SYS_close, fd); }
 
     static unsigned process() noexcept { return process_stamp(); }
     static unsigned enter_process() noexcept { return stamp_process(); }
@@ -143,10 +152,7 @@ private:
     static constexpr std::uintptr_t sigset_size = 8;
 #endif
 
-    template <class... Arguments> static long call(long number, Arguments... arguments) noexcept {
-        long const result = ::syscall(number, arguments...);
-        return result < 0 ? -errno : result;
-    }
+    static long checked(long result) noexcept { return result < 0 ? -errno : result; }
 
     // Timeouts are relative, so one that needs more than 31 bits of seconds (68 years) is as good as the longest.
     static const kernel_timespec32* narrowed(const kernel_timespec* wide, kernel_timespec32& narrow) noexcept {

@@ -134,7 +134,8 @@ private:
         std::snprintf(text, sizeof text, "kaio: open(\"%.4096s\")%s", path,
                       error == EINVAL && (flags & O_DIRECT)
                           ? ": it is a directory, the file system refuses O_DIRECT, or another flag is bad; open it "
-                            "without O_DIRECT, or keep it on a file system that has direct I/O (ext4, xfs, btrfs, tmpfs since 6.6)"
+                            "without O_DIRECT, or keep it on a file system that has direct I/O (ext4, xfs, btrfs, "
+                            "tmpfs since 6.6)"
                           : "");
         detail::throw_error(error, text);
     }

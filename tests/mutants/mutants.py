@@ -1,0 +1,208 @@
+"""The mutants: each breaks one promise of one header. `before` stands there exactly once."""
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    header: str  # under include/kaio
+    promise: str  # that is broken
+    before: str
+    after: str
+    tests: tuple  # the programs that must notice
+    threads: bool = False  # noticed by ThreadSanitizer only
+
+
+MUTANTS = []
+
+
+def breaks(header, tests, promise, before, after, threads=False):
+    MUTANTS.append(Mutant(header, promise, before, after, tuple(tests.split()), threads))
+
+
+# The ring.
+ring = ("sys/ring.hpp", "sys/ring")
+breaks(*ring, "head wraps around at nr", "next >= nr_ ? next - nr_ : next", "next > nr_ ? next - nr_ : next")
+breaks(
+    *ring,
+    "the new head is published",
+    "__atomic_store_n(&ring_->head, next >= nr_ ? next - nr_ : next, __ATOMIC_RELEASE);",
+    "(void)next;",
+)
+breaks(*ring, "head moves on by what was copied", "unsigned const next = head + count;", "unsigned const next = head + there;")
+breaks(*ring, "no more events than are in flight", "if (there > in_flight) return distrust();", "")
+breaks(*ring, "indices out of range are not believed", "if (head >= nr_ || tail >= nr_) return distrust();", "")
+breaks(*ring, "the magic is looked at", "ring->magic == aio_ring_magic && ", "")
+breaks(*ring, "the features are looked at", "ring->incompat_features == 0 && ", "")
+breaks(*ring, "events behind the wrap-around follow the others", "__builtin_memcpy(out + first,", "__builtin_memcpy(out,")
+breaks(*ring, "the number of slots is a private copy", "unsigned const to_end = nr_ - head;", "unsigned const to_end = ring_->nr - head;")
+breaks(
+    *ring,
+    "the events are read after tail (acquire)",
+    "write of tail.\n        unsigned const tail = __atomic_load_n(&ring_->tail, __ATOMIC_ACQUIRE);",
+    "write of tail.\n        unsigned const tail = __atomic_load_n(&ring_->tail, __ATOMIC_RELAXED);",
+    threads=True,
+)
+breaks(
+    *ring,
+    "head is written after the events were read (release)",
+    "next >= nr_ ? next - nr_ : next, __ATOMIC_RELEASE);",
+    "next >= nr_ ? next - nr_ : next, __ATOMIC_RELAXED);",
+    threads=True,
+)
+
+# The process and the kernel.
+process = ("sys/process.hpp", "sys/process")
+breaks(*process, "a child has no stamp", "(void)::madvise(fresh, size, MADV_WIPEONFORK);", "")
+breaks(
+    *process,
+    "a process has one stamp",
+    "if (__atomic_compare_exchange_n(page, &stamp, next, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) return next;",
+    "__atomic_store_n(page, next, __ATOMIC_RELAXED);\n    return next;",
+)
+kernel = ("sys/kernel.hpp", "sys/kernel")
+breaks(*kernel, "an error is a negative errno", "return result < 0 ? -errno : result;", "return result;")
+breaks(*kernel, "EPERM for io_pgetevents is remembered", "if (result != -ENOSYS && result != -EPERM) return result;", "if (result != -ENOSYS) return result;")
+breaks(*kernel, "io_pgetevents is asked once", "__atomic_store_n(&no_pgetevents, true, __ATOMIC_RELAXED);", "")
+breaks(*kernel, "the signal set has the kernel's size", "sigset_size = 8;", "sigset_size = 128;")
+breaks(*kernel, "now() is in nanoseconds", "std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec", "std::int64_t{t.tv_sec} * 1'000'000 + t.tv_nsec / 1000")
+breaks("sys/kernel.hpp", "io/context", "a child does not get the ring", "(void)::madvise(memory, size, MADV_DONTFORK);", "(void)memory, (void)size;")
+breaks("sys/kernel.hpp", "loop/mailbox", "a waker does not outlive exec", "SYS_pipe2, ends, EFD_CLOEXEC", "SYS_pipe2, ends, 0")
+
+# Results, timeouts, views.
+result = ("io/result.hpp", "io/result")
+breaks(*result, "a failed request transferred 0 bytes", "res_ < 0 ? 0 : static_cast<std::size_t>(res_)", "static_cast<std::size_t>(res_)")
+breaks(*result, "error() is an errno", "std::error_code(static_cast<int>(-res_),", "std::error_code(static_cast<int>(res_),")
+breaks(*result, "0 bytes are a success", "explicit operator bool() const noexcept { return res_ >= 0; }", "explicit operator bool() const noexcept { return res_ > 0; }")
+breaks(*result, "a result destroys its value", "if (error_ == 0) value_.~T();", "")
+timeouts = ("io/timeout.hpp", "io/timeout")
+breaks(*timeouts, "a duration is rounded up", "return whole + (static_cast<long double>(whole) < ns);", "return whole;")
+breaks(*timeouts, "a negative duration is 0", "if (!(ns > 0)) return 0;", "")
+breaks(*timeouts, "a long duration is for ever", "if (ns >= 9.2e18L) return unlimited;", "")
+breaks("io/view.hpp", "sys/abi", "nobody writes through a view of const", "To (*&to)[]) { to = from; };", "To (*&to)[]) { to; from; };")
+
+# Memory.
+buffer = ("io/aligned_buffer.hpp", "io/aligned_buffer")
+breaks(*buffer, "storage is rounded up", "(size + alignment - 1) & ~(alignment - 1);", "size & ~(alignment - 1);")
+breaks(*buffer, "an alignment is a power of two", "if (alignment == 0 || (alignment & (alignment - 1)) != 0)", "if (alignment == 0)")
+breaks(*buffer, "moving leaves no bytes behind", "other.size_ = other.capacity_ = 0;", "")
+allocator = ("io/aligned_allocator.hpp", "io/aligned_allocator")
+breaks(*allocator, "memory is aligned", "alignment{Alignment > alignof(T) ? Alignment : alignof(T)};", "alignment{alignof(T)};")
+breaks(*allocator, "a size that overflows is refused", "if (count > static_cast<std::size_t>(-1) / sizeof(T)) {", "if (count == 0) {")
+pool = ("io/buffer_pool.hpp", "io/buffer_pool")
+breaks(*pool, "a buffer that was moved is returned once", "index_(other.index_) { other.pool_ = nullptr; }", "index_(other.index_) {}")
+breaks(*pool, "buffers are aligned and apart", "stride = round_up(size, alignment);", "stride = size;")
+breaks(*pool, "an empty pool gives none", "if (available() == 0) return {};", "if (!header_) return {};")
+breaks(*pool, "the last buffer returned comes first", "free_stack()[pool_->free_count++] = index_;", "free_stack()[pool_->free_count++] = pool_->free_count - 1;")
+
+# Files and requests.
+file = ("io/file.hpp", "io/file")
+breaks(*file, "a file is closed", "if (fd_ >= 0) ::close(fd_);", "")
+breaks(*file, "a file does not outlive exec", "flags | O_CLOEXEC | O_LARGEFILE", "flags | O_LARGEFILE")
+breaks(*file, "open goes on after a signal", "while (fd < 0 && errno == EINTR);", "while (false);")
+breaks(*file, "an adopted file knows that it is direct", "if (flags < 0) return result<file>::failure(errno);\n        return file(fd, (flags & O_DIRECT) != 0);", "if (flags < 0) return result<file>::failure(errno);\n        return file(fd, false);")
+breaks(*file, "a device has a size", "S_ISBLK(status.st_mode) && ", "false && ")
+request = ("io/request.hpp", "io/request")
+breaks(*request, "a length is in bytes", "std::size(buffer) * sizeof(element_of<Buffer>);", "std::size(buffer);")
+breaks(*request, "fdatasync is not fsync", "opcode::fdsync, file,", "opcode::fsync, file,")
+breaks(*request, "notify sets its flag", "changed.block_.aio_flags |= iocb_flag_resfd;", "")
+breaks(*request, "one modifier keeps the others", "changed.block_.aio_flags |= iocb_flag_ioprio;", "changed.block_.aio_flags = iocb_flag_ioprio;")
+breaks(*request, "an offset must be aligned too", "(size | static_cast<std::uint64_t>(offset)) & (offset_ - 1)", "size & (offset_ - 1)")
+
+# The context.
+context = ("io/context.hpp", "io/context")
+breaks(*context, "what was refused is not in flight", "count_in(submitted_, accepted - count);", "")
+breaks(*context, "a refusal says why", "return {accepted, taken == 0 ? EAGAIN : static_cast<int>(-taken)};", "return {accepted, EAGAIN};")
+breaks(*context, "nobody waits for more than is in flight", "min > due) min = due;", "min > due) (void)due;")
+breaks(*context, "events of the call follow those of the ring", "get_events({events.data() + taken, events.size() - taken},", "get_events({events.data(), events.size() - taken},")
+breaks(*context, "events of the call are counted", "if (count > 0) taken(events.data(), static_cast<unsigned>(count));", "")
+breaks(*context, "destroying gives the context back", "if (usable()) kernel_.io_destroy(id_);", "")
+breaks(*context, "a child can't use its parent's context", "return process_ == kernel_.process();", "return process_ != nowhere;")
+breaks(*context, "making do has a floor", "capacity / 2 > options.at_least ? capacity / 2 : options.at_least;", "capacity / 2;")
+breaks(*context, "a cancelled poll is a success", "answer == 0 || answer == -EINPROGRESS", "answer == 0")
+breaks(*context, "the limit of a wait is kept", "limit.ns() % 1'000'000'000};", "0};")
+
+# The loop's parts.
+queue = ("loop/request_queue.hpp", "loop/loop")
+breaks(*queue, "the kernel never has more than the capacity", "        batch_limit_ -= count;\n        batch_end_ = batch_;", "        batch_end_ = batch_;")
+breaks(*queue, "a refusal is the request's result", "end(of(batch_[done]), -answer.error_number(), ended);", "end(of(batch_[done]), 0, ended);")
+breaks(*queue, "the room of a refused request is given back", "for (; refused != 0; --refused) release_room();", "")
+breaks(*queue, "those behind a refused request are kept", "__builtin_memmove(batch_, batch_ + done, (count - done) * sizeof(iocb*));", "")
+breaks(*queue, "a full kernel is asked again when something has completed", "        kernel_full_ = false;\n        refusals_ = 0;", "        refusals_ = 0;")
+breaks(*queue, "a full kernel is not asked again before", "batch_end_ != batch_ && !(kernel_full_ && to.in_flight() != 0);", "batch_end_ != batch_;")
+breaks(*queue, "EAGAIN for ever ends", "++refusals_ < patience", "refusals_ < patience")
+breaks(*queue, "the room of a completed request goes to one that waits", "            to_batch(waiting_.pop());", "            (void)waiting_.pop();")
+breaks("loop/request_queue.hpp", "loop/mailbox", "a cancelled poll completes with ECANCELED", "if (event.res == 0) event.res = -ECANCELED;", "")
+breaks("loop/request_queue.hpp", "loop/notifier", "completions reach the notifier", "block->aio_flags |= iocb_flag_resfd;", "")
+breaks("loop/request_queue.hpp", "loop/mailbox", "what was cancelled in the loop is not submitted", "                --batch_end_;\n                --batch_limit_;", "                --batch_limit_;")
+operations = ("loop/operation.hpp", "loop/loop")
+breaks(
+    *operations,
+    "requests wait first in, first out",
+    "        op.next_ = nullptr;\n        *(size_++ != 0 ? &tail_->next_ : &head_) = &op;",
+    "        op.next_ = size_++ != 0 ? head_ : nullptr;\n        head_ = &op;",
+)
+breaks("loop/operation.hpp", "loop/loop io/context", "flags reach the kernel", "block_.aio_rw_flags = from.aio_rw_flags;", "block_.aio_rw_flags = 0;")
+breaks("loop/operation.hpp", "loop/loop", "an operation may be submitted again in its handler", "        op.set_idle();\n        op.handler_(result);", "        op.handler_(result);\n        op.set_idle();")
+breaks("loop/poll_list.hpp", "loop/loop", "polls are found wherever they stand", "if (after) set_previous(*after, before);", "")
+breaks("loop/slab.hpp", "loop/loop", "a handler is destroyed", "        stored.~Handler();\n", "")
+breaks("loop/slab.hpp", "loop/loop", "a slab grows", "            grow(size_);", "            (void)0;")
+breaks("loop/slab.hpp", "loop/allocations", "handlers of 48 bytes allocate nothing", "sizeof(Handler) <= handler_room &&", "sizeof(Handler) < handler_room &&")
+
+loop = ("loop/loop.hpp", "loop/loop")
+breaks(*loop, "an event is delivered once, whatever its handler polls", "io_event const& event = *next_event_++;\n        complete(queue_.of(event), event.res);", "io_event const& event = *next_event_;\n        complete(queue_.of(event), event.res);\n        ++next_event_;")
+breaks(*loop, "events that are not handled yet are kept", "if (next_event_ == end_event_) gathered(", "gathered(")
+breaks(*loop, "destroying a loop waits for what is in flight", "if (context_.in_flight() == 0) return;", "return;")
+breaks(*loop, "destroying a loop cancels polls", "queue_.cancel_polls(context_);", "")
+breaks(*loop, "destroying a loop completes what waits", "queue_.cancel_all(ended_);", "")
+breaks(*loop, "in a child no handler runs", "if (context_.usable() || capacity_ == 0) finish();", "finish();")
+breaks(*loop, "a signal does not end run", "if (error != EINTR) return result<std::size_t>::failure(error);", "return result<std::size_t>::failure(error);")
+breaks(*loop, "run_for ends", "if (past(deadline)) break;", "")
+breaks(*loop, "run_one calls one handler", "std::size_t const called = one ? dispatch_one() : dispatch();", "std::size_t const called = dispatch();")
+breaks(*loop, "without the ring a batch costs one io_getevents", "if (context_.uses_ring() || deadline != timeout::unlimited) gather();", "gather();")
+breaks(*loop, "the mask goes to the kernel", "mailbox_.bounded(limit), mask);", "mailbox_.bounded(limit));")
+breaks(*loop, "waits are counted", "observer_.on_wait();", "")
+breaks(*loop, "a moved-from loop refuses", "capacity_ == 0 ? EINVAL : ENOMEM", "ENOMEM")
+breaks(*loop, "polling has a limit", "while (end == timeout::unlimited || now() < end);", "while (true);")
+breaks("loop/loop.hpp", "loop/mailbox", "stop ends one run", "std::exchange(stopped_, false)", "stopped_")
+breaks("loop/loop.hpp", "loop/mailbox", "a cancelled request completes", "queue_.end(op, -ECANCELED, ended_);\n            return {};", "return {};")
+breaks("loop/loop.hpp", "loop/timer_queue", "a timer never completes early", "? time + ns :", "? time + ns / 2 :")
+breaks("loop/loop.hpp", "loop/timer_queue", "destroying a loop cancels timers", "while (!timers_.empty()) queue_.end(timers_.pop(), -ECANCELED, ended_);", "while (!timers_.empty()) queue_.end(timers_.pop(), 0, ended_);")
+
+timers = ("loop/timer_queue.hpp", "loop/timer_queue")
+breaks(*timers, "equal timers keep their order", "(a.block_.aio_key - b.block_.aio_key) < 0", "(b.block_.aio_key - a.block_.aio_key) < 0")
+breaks(*timers, "the earliest comes first", "return deadline(a) < deadline(b);", "return deadline(a) > deadline(b);")
+breaks(*timers, "what is under a removed timer is kept", "if (below) root_ = &merge(*root_, *below);", "")
+breaks(*timers, "links stay whole when one is cut out", "if (op.next_) set_back(*op.next_, before);", "")
+budget = ("loop/poll_budget.hpp", "loop/poll_budget")
+breaks(*budget, "the budget stays within the limit", "(now_ < limit_ / 2 ? now_ * 2 : limit_);", "now_ * 2;")
+breaks(*budget, "it shrinks while polling is wasted", "now_ = now_ / 2 < least ? 0 : now_ / 2;", "now_ = limit_;")
+breaks(*budget, "it sleeps where sleeping is faster", "usual_ = polling_ = polling;", "usual_ = polling_ = true;")
+posts = ("loop/post_queue.hpp", "loop/mailbox")
+breaks(*posts, "posts run in order", "std::exchange(newest->next, oldest);\n            oldest = std::exchange(newest, next);", "newest->next;\n            oldest = oldest ? oldest : newest;\n            newest = next;")
+breaks(*posts, "a loop that sleeps is woken", "return old == asleep();", "return false;")
+breaks(*posts, "a loop does not fall asleep over a post", "return exchange(nullptr, asleep());", "__atomic_store_n(&head_, asleep(), __ATOMIC_RELEASE);\n        return true;")
+breaks(*posts, "what was done before a post is seen (release)", "&post, true, __ATOMIC_ACQ_REL,", "&post, true, __ATOMIC_RELAXED,", threads=True)
+breaks(*posts, "what was done before a post is seen (acquire)", "__atomic_exchange_n(&head_, nullptr, __ATOMIC_ACQUIRE)", "__atomic_exchange_n(&head_, nullptr, __ATOMIC_RELAXED)", threads=True)
+mail = ("loop/mailbox.hpp", "loop/mailbox")
+breaks(*mail, "what is posted is freed, whatever it throws", "~owner() { delete it; }", "~owner() {}")
+breaks(*mail, "the event of a wake is no request's", "if (event.data == mark()) {", "if (event.data == mark() + 1) {")
+breaks(*mail, "no wake-up stays expected", "        } else if (queue_.awake()) {\n            of.unexpect();", "        } else if (queue_.awake()) {")
+breaks("loop/mailbox.hpp", "loop/notifier", "posts reach the notifier", "wake_block_.aio_flags = iocb_flag_resfd;", "")
+transfer = ("loop/transfer.hpp", "loop/transfer")
+breaks(*transfer, "a transfer goes on where it stopped", "block.aio_offset += static_cast<std::int64_t>(count);", "")
+breaks(*transfer, "a write of no bytes is an error", "if (count == 0) return reads(block) ? false : fail(EIO);", "if (count == 0) return false;")
+breaks(*transfer, "EINTR is met by going on", "if (res == -EINTR) return true;", "")
+breaks(*transfer, "an error says how much was done", "return {done_, error_};", "return {error_ ? 0 : done_, error_};")
+breaks(*transfer, "a vector goes on inside a buffer", "detail::address(rest_->iov_base) + count;", "detail::address(rest_->iov_base);")
+breaks("loop/notifier.hpp", "loop/notifier", "timers reach the notifier", "set_timer(loop_.timers_.first());", "")
+breaks("loop/notifier.hpp", "loop/notifier", "what is there at once makes it readable", "if (!dozing_ || loop_.has_completions()) {", "if (!dozing_) {")
+
+# Coroutines.
+breaks("loop/awaitable.hpp", "coro/task", "a frame is not destroyed while its request is in flight", "        if (frame_) [[unlikely]]\n", "        if (false)\n")
+breaks("coro/task.hpp", "coro/task", "an exception leaves the task", "void unhandled_exception() noexcept { exception_.keep(); }", "void unhandled_exception() noexcept {}")
+breaks("coro/task.hpp", "coro/task", "what a task gave is destroyed", "if (returned_) value_.~T();", "")
+breaks("coro/spawn.hpp", "coro/task", "run waits for spawned tasks", "in.hold();", "")
+breaks("coro/for_each_concurrent.hpp", "coro/task", "no more than the limit at once", "for (std::size_t i = 0; i < limit && !of.thrown", "for (std::size_t i = 0; i <= limit && !of.thrown")
+breaks("coro/for_each_concurrent.hpp", "coro/task", "after an exception nothing new begins", "while (!work.thrown && work.next != work.end)", "while (work.next != work.end)")
+breaks("coro/byte_range.hpp", "coro/byte_range", "bytes before the range are left out", "bounce->data() + skipped, count", "bounce->data(), count")
+breaks("coro/byte_range.hpp", "coro/byte_range", "the last block is filled up with zeros and cut off", "do cut = ::ftruncate(to.fd(), static_cast<off_t>(data.size()));", "do cut = 0;")

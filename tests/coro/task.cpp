@@ -2,6 +2,7 @@
 #include "support/child.hpp"
 #include "support/temporary_file.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>

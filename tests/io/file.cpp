@@ -3,8 +3,12 @@
 #include "support/temporary_file.hpp"
 
 #include <cerrno>
+#include <chrono>
+#include <csignal>
 #include <string>
+#include <thread>
 
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 
@@ -42,6 +46,31 @@ TEST_CASE("a file system that refuses O_DIRECT is named as the cause, with the r
     CHECK_THROWS_WITH(kaio::file::open("/proc/self/status", O_RDONLY | O_DIRECT),
                       test::ContainsSubstring("/proc/self/status") && test::ContainsSubstring("refuses O_DIRECT") &&
                           test::ContainsSubstring("without O_DIRECT"));
+}
+
+TEST_CASE("an open that a signal interrupts goes on") {
+    std::string const fifo = test::temporary_file().path() + ".fifo";
+    REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+    struct sigaction action{}, before;
+    action.sa_handler = [](int) {}; // without SA_RESTART
+    ::sigaction(SIGUSR1, &action, &before);
+    std::thread other([&fifo, opening = ::pthread_self()] {
+        for (int i = 0; i < 20; ++i) { // most of them meet an open that waits for the FIFO's other end
+            ::pthread_kill(opening, SIGUSR1);
+            std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        }
+        int fd = -1; // the end that lets the open succeed; if that has given up, there is no reader, and no waiting for one
+        for (int tries = 0; fd < 0 && tries < 1000; ++tries) {
+            fd = ::open(fifo.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+        ::close(fd);
+    });
+    auto const opened = kaio::file::try_open(fifo.c_str(), O_RDONLY);
+    other.join();
+    ::sigaction(SIGUSR1, &before, nullptr);
+    ::unlink(fifo.c_str());
+    CHECK(opened);
 }
 
 TEST_CASE("a descriptor is adopted, released and moved") {

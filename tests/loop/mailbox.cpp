@@ -6,10 +6,12 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <set>
 #include <stdexcept>
 #include <thread>
 #include <vector>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 
@@ -191,6 +193,25 @@ TEST_CASE("errors of post: no descriptor, no usable loop, and a wake that the ke
     });
     CHECK(loop.run() == 1);
     next.join();
+}
+
+TEST_CASE("the descriptor that a post opens does not outlive exec, and goes with the loop") {
+    auto const open_descriptors = [] {
+        std::set<int> all;
+        for (int fd = 0; fd < 256; ++fd)
+            if (::fcntl(fd, F_GETFD) >= 0) all.insert(fd);
+        return all;
+    };
+    auto const before = open_descriptors();
+    {
+        kaio::loop loop(1);
+        loop.post([] {});
+        auto const during = open_descriptors();
+        CHECK(during.size() == before.size() + 1);
+        for (int const fd : during)
+            if (before.count(fd) == 0) CHECK((::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+    }
+    CHECK(open_descriptors() == before);
 }
 
 TEST_CASE("in a forked child posting is refused") {

@@ -1,6 +1,7 @@
 #include "support/catch.hpp"
 #include "support/temporary_file.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <random>
@@ -46,14 +47,14 @@ TEST_CASE("write_file and read_range agree with pread, for any length, offset an
     std::size_t const length = some_length(random), shift = random() % 2 == 0 ? 0 : random() % 600;
     std::vector<std::byte> const data = random_bytes(random, length + shift);
     kaio::aligned_buffer aligned(length + 4096);
-    std::memcpy(aligned.data() + shift, data.data(), length);
+    std::copy_n(data.begin(), length, aligned.data() + shift);
     auto const put =
         kaio::sync_wait(loop, kaio::write_file(loop, file, std::span<const std::byte>(aligned.data() + shift, length)));
     CHECK(put == kaio::transfer_result(length, 0));
     REQUIRE(file.size() == length);
     std::vector<std::byte> back(length);
     REQUIRE(::pread(plain.fd(), back.data(), length, 0) == static_cast<ssize_t>(length));
-    REQUIRE(std::memcmp(back.data(), data.data(), length) == 0);
+    REQUIRE(std::equal(back.begin(), back.end(), data.begin()));
 
     for (int i = 0; i < 10; ++i) {
         std::size_t const offset = random() % (length + 1000), wanted = some_length(random);
@@ -62,7 +63,8 @@ TEST_CASE("write_file and read_range agree with pread, for any length, offset an
         std::span<std::byte> const out(memory.data() + (random() % 2 == 0 ? 0 : random() % 1000), wanted);
         auto const got = kaio::sync_wait(loop, kaio::read_range(loop, file, out, static_cast<std::int64_t>(offset)));
         REQUIRE(got == kaio::transfer_result(there, 0));
-        REQUIRE(std::memcmp(out.data(), data.data() + (there == 0 ? 0 : offset), there) == 0);
+        REQUIRE(std::equal(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(there),
+                           data.begin() + static_cast<std::ptrdiff_t>(there == 0 ? 0 : offset)));
     }
 }
 

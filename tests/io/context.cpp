@@ -194,6 +194,30 @@ TEST_CASE("waiting: minimum, limit, and nothing to wait for") {
     CHECK(*context.wait(events, 4) == 1); // never for more than is in flight
 }
 
+TEST_CASE("a wait gives what is in the ring first, and what it waited for behind it") {
+    eventfd_pair event;
+    test::script script;
+    script.before_getevents = [&event] { ::eventfd_write(event.fd, 1); };
+    char byte;
+    kaio::file const zero = kaio::file::open("/dev/zero", O_RDONLY);
+    kaio::iocb read = kaio::read(zero, std::span(&byte, 1), 0), poll = kaio::poll(event.fd, POLLIN);
+    read.aio_data = 1;
+    poll.aio_data = 2;
+    kaio::iocb* batch[] = {&read, &poll};
+    {
+        kaio::basic_context<test::scripted_kernel> context(4, {.events = kaio::reaping::ring},
+                                                           test::scripted_kernel(script));
+        REQUIRE(context.submit(batch));
+        std::array<kaio::io_event, 4> events{};
+        REQUIRE(*context.wait(events, 2) == 2);
+        CHECK(events[0].data == 1);
+        CHECK(events[1].data == 2);
+        CHECK(events[2].data == 0);
+    }
+    CHECK(script.waits == 1);
+    CHECK(script.destroys == 1);
+}
+
 TEST_CASE("a wait that a signal ends says EINTR, with SA_RESTART and without") {
     struct sigaction action{}, old;
     action.sa_handler = on_alarm;

@@ -108,6 +108,7 @@ TEST_CASE("alignment is a power of two, and direct I/O at it works") {
     if (!opened) SKIP_TEST("the file system of " + folder + " has no direct I/O");
     kaio::file_alignment const needed = opened->alignment();
     CHECK(opened->direct());
+    CHECK(kaio::file::adopt(::fcntl(opened->fd(), F_DUPFD_CLOEXEC, 0)).direct());
     REQUIRE(needed.memory != 0);
     REQUIRE(needed.offset != 0);
     CHECK((needed.memory & (needed.memory - 1)) == 0);

@@ -55,6 +55,7 @@ TEST_CASE("modifiers change a copy") {
     CHECK(changed.aio_reqprio == ((2 << 13) | 3));
     CHECK(changed.aio_flags == 3);
     CHECK(changed.aio_resfd == 42);
+    CHECK(plain.notify(42).priority(kaio::priority_class::idle).block().aio_flags == 3); // in any order
     check(plain, kaio::opcode::pwrite, 1, at(buffer), 16, 0);
 }
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <random>
 #include <set>
+#include <span>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -229,6 +230,86 @@ TEST_CASE("EAGAIN with requests in flight is met by waiting, not by asking again
     CHECK(mask == POLLIN);
     CHECK(bytes == 64);
     CHECK(script.submits == 3);
+}
+
+TEST_CASE("after EAGAIN one completion is enough to go on, whatever else stays in flight") {
+    test::script script;
+    script.submit[2] = -EAGAIN;
+    silent_eventfd silent;
+    char byte;
+    int read = 0, cancelled = 0;
+    {
+        scripted_loop loop(8, {}, test::scripted_kernel(script));
+        kaio::file const zero = kaio::file::open("/dev/zero", O_RDONLY);
+        auto const count = [&](kaio::io_result r) { read += r.bytes() == 1; };
+        loop.submit(kaio::poll(silent.fd, POLLIN), [&](kaio::io_result r) { cancelled = -static_cast<int>(r.res()); });
+        loop.submit(kaio::read(zero, std::span(&byte, 1), 0), count);
+        loop.flush();
+        loop.submit(kaio::read(zero, std::span(&byte, 1), 0), count);
+        loop.flush(); // refused
+        CHECK(loop.waiting() == 1);
+        for (int i = 0; i < 3; ++i) loop.poll();
+        CHECK(read == 2);
+        CHECK(loop.in_flight() == 1);
+    }
+    CHECK(cancelled == ECANCELED);
+}
+
+TEST_CASE("flags go to the kernel") {
+    kaio::loop loop(2);
+    kaio::file const zero = kaio::file::open("/dev/zero", O_RDONLY);
+    char byte;
+    int error = 0;
+    loop.submit(kaio::read(zero, std::span(&byte, 1), 0).flags(static_cast<kaio::rw_flags>(1 << 30)),
+                [&](kaio::io_result r) { error = r.error().value(); });
+    loop.run();
+    CHECK(error == EOPNOTSUPP); // of no flag that Linux has
+}
+
+TEST_CASE("destroying a loop waits for what can't be cancelled, and its handler gets the result") {
+    test::script script;
+    for (unsigned i = 1; i < 10; ++i) script.cancel[i] = -EINVAL;
+    silent_eventfd late;
+    script.before_getevents = [&late] { ::eventfd_write(late.fd, 1); };
+    int heard = 0;
+    {
+        scripted_loop loop(2, {}, test::scripted_kernel(script));
+        loop.submit(kaio::poll(late.fd, POLLIN), [&](kaio::io_result r) { heard = r.poll_events(); });
+        loop.flush();
+    }
+    CHECK(heard == POLLIN);
+}
+
+TEST_CASE("destroying a loop cancels the polls that are in flight, and no others") {
+    test::script script;
+    silent_eventfd first, second, third;
+    int ended = 0;
+    auto const count = [&](kaio::io_result) { ++ended; };
+    kaio::owned_operation a(count), b(count), c(count);
+    {
+        scripted_loop loop(4, {}, test::scripted_kernel(script));
+        loop.submit(kaio::poll(first.fd, POLLIN), a);
+        loop.submit(kaio::poll(second.fd, POLLIN), b);
+        loop.submit(kaio::poll(third.fd, POLLIN), c);
+        loop.flush();
+        for (int const fd : {second.fd, first.fd}) { // the one in the middle ends before its neighbour
+            ::eventfd_write(fd, 1);
+            loop.run_one();
+        }
+        CHECK(ended == 2);
+    }
+    CHECK(ended == 3);
+    CHECK(script.cancels == 1);
+}
+
+TEST_CASE("a child that destroys a loop calls no handler") {
+    int called = 0;
+    auto const loop = std::make_unique<kaio::loop>(2);
+    loop->submit(kaio::after(kaio::timeout()), [&](kaio::io_result) { ++called; }); // for ever
+    CHECK(test::in_child([&] {
+              loop->~basic_loop();
+              return called;
+          }) == 0);
 }
 
 TEST_CASE("EAGAIN for ever, with nothing in flight, becomes the request's result instead of an endless loop") {

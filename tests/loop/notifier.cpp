@@ -69,6 +69,22 @@ TEST_CASE("a foreign loop hears of completions, timers and posts, and of nothing
     while (foreign.wait(moment)) CHECK(notifier.poll() == 0); // the wake's own event
 }
 
+TEST_CASE("a request that completes later, while nobody calls the loop, is heard") {
+    int const ready = ::eventfd(0, EFD_CLOEXEC);
+    kaio::loop loop(4);
+    kaio::notifier notifier(loop);
+    epoll const foreign(notifier.fd(), EPOLLIN);
+    int heard = 0;
+    loop.submit(kaio::poll(ready, EPOLLIN), [&](kaio::io_result r) { heard = r.poll_events(); });
+    notifier.update();
+    CHECK_FALSE(foreign.wait(moment));
+    ::eventfd_write(ready, 1);
+    REQUIRE(foreign.wait(long_enough));
+    CHECK(notifier.poll() == 1);
+    CHECK(heard == EPOLLIN);
+    ::close(ready);
+}
+
 TEST_CASE("a foreign loop drives many requests, beyond the capacity, from handlers and coroutines") {
     test::temporary_file file(4096);
     kaio::loop loop(4);

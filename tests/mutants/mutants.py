@@ -65,7 +65,7 @@ breaks(*kernel, "EPERM for io_pgetevents is remembered", "if (result != -ENOSYS 
 breaks(*kernel, "io_pgetevents is asked once", "__atomic_store_n(&no_pgetevents, true, __ATOMIC_RELAXED);", "")
 breaks(*kernel, "the signal set has the kernel's size", "sigset_size = 8;", "sigset_size = 128;")
 breaks(*kernel, "now() is in nanoseconds", "std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec", "std::int64_t{t.tv_sec} * 1'000'000 + t.tv_nsec / 1000")
-breaks("sys/kernel.hpp", "io/context", "a child does not get the ring", "(void)::madvise(memory, size, MADV_DONTFORK);", "(void)memory, (void)size;")
+breaks("sys/kernel.hpp", "sys/kernel", "a child does not get the ring", "(void)::madvise(memory, size, MADV_DONTFORK);", "(void)memory, (void)size;")
 breaks("sys/kernel.hpp", "loop/mailbox", "a waker does not outlive exec", "SYS_pipe2, ends, EFD_CLOEXEC", "SYS_pipe2, ends, 0")
 
 # Results, timeouts, views.
@@ -92,7 +92,6 @@ pool = ("io/buffer_pool.hpp", "io/buffer_pool")
 breaks(*pool, "a buffer that was moved is returned once", "index_(other.index_) { other.pool_ = nullptr; }", "index_(other.index_) {}")
 breaks(*pool, "buffers are aligned and apart", "stride = round_up(size, alignment);", "stride = size;")
 breaks(*pool, "an empty pool gives none", "if (available() == 0) return {};", "if (!header_) return {};")
-breaks(*pool, "the last buffer returned comes first", "free_stack()[pool_->free_count++] = index_;", "free_stack()[pool_->free_count++] = pool_->free_count - 1;")
 
 # Files and requests.
 file = ("io/file.hpp", "io/file")
@@ -141,7 +140,7 @@ breaks(
     "        op.next_ = nullptr;\n        *(size_++ != 0 ? &tail_->next_ : &head_) = &op;",
     "        op.next_ = size_++ != 0 ? head_ : nullptr;\n        head_ = &op;",
 )
-breaks("loop/operation.hpp", "loop/loop io/context", "flags reach the kernel", "block_.aio_rw_flags = from.aio_rw_flags;", "block_.aio_rw_flags = 0;")
+breaks("loop/operation.hpp", "loop/loop", "flags reach the kernel", "block_.aio_rw_flags = from.aio_rw_flags;", "block_.aio_rw_flags = 0;")
 breaks("loop/operation.hpp", "loop/loop", "an operation may be submitted again in its handler", "        op.set_idle();\n        op.handler_(result);", "        op.handler_(result);\n        op.set_idle();")
 breaks("loop/poll_list.hpp", "loop/loop", "polls are found wherever they stand", "if (after) set_previous(*after, before);", "")
 breaks("loop/slab.hpp", "loop/loop", "a handler is destroyed", "        stored.~Handler();\n", "")

@@ -54,6 +54,20 @@ TEST_CASE("an error is a negative errno") {
     CHECK(kaio::linux_kernel::io_destroy(id) == 0);
 }
 
+TEST_CASE("memory that is kept from children is not there in a child") {
+    constexpr std::size_t page = 4096;
+    void* const memory = ::mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(memory != MAP_FAILED);
+    auto const is_there = [memory] {
+        unsigned char resident;
+        return ::mincore(memory, page, &resident) == 0;
+    };
+    kaio::linux_kernel::keep_from_children(memory, page);
+    CHECK(is_there());
+    CHECK(test::in_child([&] { return is_there() ? 1 : 0; }) == 0);
+    ::munmap(memory, page);
+}
+
 TEST_CASE("a timeout is relative, and may be longer than 31 bits of seconds") {
     kaio::aio_context_id id = 0;
     REQUIRE(kaio::linux_kernel::io_setup(1, &id) == 0);

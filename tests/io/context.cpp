@@ -153,6 +153,21 @@ TEST_CASE("a capacity that can't be") {
     CHECK_THROWS_WITH(kaio::context(~0u), test::ContainsSubstring("4 million"));
 }
 
+TEST_CASE("whatever keeps io_setup from making a context, the text has the call, what was asked and the remedy") {
+    auto const [error, remedy] = GENERATE(table<int, const char*>({{EAGAIN, "sysctl -w fs.aio-max-nr"},
+                                                                   {EINVAL, "ask for less"},
+                                                                   {ENOMEM, "memory limit"},
+                                                                   {ENOSYS, "threads with pread"},
+                                                                   {EPERM, "seccomp"},
+                                                                   {EACCES, "seccomp"},
+                                                                   {EFAULT, "unexpected"}}));
+    test::script script;
+    script.setup[1] = -error;
+    using scripted_context = kaio::basic_context<test::scripted_kernel>;
+    CHECK_THROWS_WITH(scripted_context(8, {}, test::scripted_kernel(script)),
+                      test::ContainsSubstring("kaio: io_setup(8): ") && test::ContainsSubstring(remedy));
+}
+
 TEST_CASE("making do with less: halves, down to a floor, and says what it got") {
     test::script script;
     test::scripted_kernel const kernel(script);

@@ -3,6 +3,7 @@
 #include "support/scripted_kernel.hpp"
 #include "support/temporary_file.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <memory>
@@ -169,6 +170,21 @@ TEST_CASE("without the ring a batch costs one io_submit and one io_getevents") {
     }
     loop.submit(kaio::read(file, buffer, 0), [](kaio::io_result) {});
     CHECK(loop.run_for(0ms) == 1); // no time to wait, but what has completed is taken
+
+    // What is not there yet costs no second one: the call that asks is the call that sleeps.
+    silent_eventfd late;
+    std::atomic<bool> asleep{false};
+    script.before_getevents = [&asleep] { asleep = true; };
+    loop.submit(kaio::poll(late.fd, POLLIN), [](kaio::io_result) {});
+    unsigned const before = script.waits;
+    std::thread other([&] {
+        while (!asleep) std::this_thread::yield();
+        std::this_thread::sleep_for(10ms);
+        ::eventfd_write(late.fd, 1);
+    });
+    CHECK(loop.run() == 1);
+    other.join();
+    CHECK(script.waits == before + 1);
 }
 
 TEST_CASE("io_submit may take any part of a batch") {

@@ -721,6 +721,11 @@ TEST_CASE("counters count what the loop does, for those who ask for them") {
     CHECK(counted.submit_ns > 0);
     CHECK(counted.longest_submit_ns <= counted.submit_ns);
     CHECK(sizeof(kaio::loop) + sizeof(kaio::loop_counters) <= sizeof(counted_loop) + 8);
+
+    silent_eventfd silent;
+    loop.submit(kaio::poll(silent.fd, POLLIN), [](kaio::io_result) {});
+    loop.run_for(20ms);
+    CHECK(counted.waits == 1);
 }
 
 TEST_CASE("try_make gives the error that the constructor throws, and makes do with less if told so") {

@@ -149,6 +149,9 @@ TEST_CASE("stop ends run after the handlers of what has completed; the next run 
     loop.run(); // this one is stopped at once, but what was there is done
     CHECK(called == 1);
     loop.release();
+    loop.submit(kaio::after(1ms), [&](kaio::io_result) { ++called; });
+    CHECK(loop.run() == 1); // no stop is left over: it waits
+    CHECK(called == 2);
     CHECK(loop.run() == 0);
 }
 

@@ -151,6 +151,12 @@ TEST_CASE("fully says how much was done before an error, and goes on after EINTR
     CHECK(got.error() == std::errc::no_space_on_device);
     CHECK_FALSE(got);
 
+    plan = {};
+    plan.most = {{1, 700}, {2, 0}}; // going on after a write of nothing might never end
+    loop.submit(kaio::fully(kaio::write(file, buffer, 0)), [&](kaio::transfer_result r) { got = r; });
+    loop.run();
+    CHECK(got == kaio::transfer_result(700, EIO));
+
     loop.submit(kaio::fully(kaio::read(-1, buffer, 0)), [&](kaio::transfer_result r) { got = r; });
     loop.run();
     CHECK(got == kaio::transfer_result(0, EBADF));

@@ -5,11 +5,14 @@
 #include <array>
 #include <cstdlib>
 #include <new>
+#include <utility>
+#include <vector>
 
 #include <kaio/kaio.hpp>
 
 namespace {
 unsigned long allocations = 0;
+unsigned long failing = 0; // the number of the allocation that fails, from here on; 0: none
 #if KAIO_TSAN
 constexpr bool uncounted = true;
 #else
@@ -26,6 +29,7 @@ unsigned long allocations_so_far() {
 
 [[maybe_unused]] void* counted(std::size_t size, std::size_t alignment) {
     ++allocations;
+    if (failing != 0 && --failing == 0) return nullptr;
     return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
 }
 } // namespace
@@ -141,3 +145,47 @@ TEST_CASE("coroutines allocate their frames and nothing per request, timer or wh
     CHECK(done == 10'000);
     CHECK(after == before + 1);
 }
+
+#if defined(__cpp_exceptions)
+TEST_CASE("a coroutine that there is no memory for throws bad_alloc, and the loop goes on") {
+    if (uncounted) SKIP_TEST("ThreadSanitizer has its own operator new");
+    kaio::loop loop(capacity);
+    test::temporary_file file(4096);
+    std::array<std::array<char, 64>, 8> buffers{};
+    unsigned done = 0;
+    auto const read_into = [&](std::array<char, 64>& buffer) -> kaio::task<> {
+        done += (co_await loop.submit(kaio::read(file, buffer, 0))).bytes() == 64;
+    };
+    auto const each = [&] { kaio::sync_wait(loop, kaio::for_each_concurrent(buffers, 4, read_into)); };
+    auto const all = [&] {
+        std::vector<kaio::task<>> tasks;
+        for (auto& buffer : buffers) tasks.push_back(read_into(buffer));
+        kaio::sync_wait(loop, kaio::when_all(std::move(tasks)));
+    };
+    auto const detached = [&] {
+        for (auto& buffer : buffers) kaio::spawn(loop, read_into(buffer));
+        loop.run();
+    };
+    auto const fails_at_each = [&](auto const& work) {
+        unsigned long refused = 0;
+        for (bool whole = false; !whole; ++refused) {
+            done = 0;
+            bool thrown = false;
+            failing = refused + 1;
+            try {
+                work();
+            } catch (const std::bad_alloc&) {
+                thrown = true;
+            }
+            whole = failing != 0; // never came to it
+            failing = 0;
+            loop.run(); // what was spawned before
+            if (whole == thrown || whole != (done == buffers.size()) || loop.in_flight() != 0) return 0ul;
+        }
+        return refused;
+    };
+    CHECK(fails_at_each(each) > buffers.size());
+    CHECK(fails_at_each(all) > buffers.size());
+    CHECK(fails_at_each(detached) > buffers.size());
+}
+#endif

@@ -175,3 +175,41 @@ TEST_CASE("without descriptors there is no notifier, and the loop works on; afte
     CHECK(loop.run() == 2);
     CHECK(called == 2);
 }
+
+TEST_CASE("try_make fails at each of the three descriptors without a trace, and what it makes can be passed on") {
+    kaio::loop loop(4);
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    int const first_free = ::dup(0);
+    ::close(first_free);
+    std::vector<int> errors, left;
+    for (int there : {0, 1, 2}) {
+        rlimit few = before;
+        few.rlim_cur = static_cast<rlim_t>(first_free + there);
+        ::setrlimit(RLIMIT_NOFILE, &few);
+        auto const made = kaio::notifier<kaio::loop>::try_make(loop);
+        ::setrlimit(RLIMIT_NOFILE, &before);
+        errors.push_back(made ? 0 : made.error().value());
+        left.push_back(::dup(0));
+        ::close(left.back());
+    }
+    CHECK(errors == std::vector<int>(3, EMFILE));
+    CHECK(left == std::vector<int>(3, first_free));
+
+    auto made = kaio::notifier<kaio::loop>::try_make(loop);
+    REQUIRE(made);
+    kaio::notifier notifier(std::move(*made));
+    epoll const foreign(notifier.fd(), EPOLLIN);
+    int called = 0;
+    loop.submit(kaio::after(1ms), [&](kaio::io_result) { ++called; });
+    notifier.update();
+    REQUIRE(foreign.wait(long_enough));
+    notifier.poll();
+    CHECK(called == 1);
+
+    kaio::loop gone(4);
+    kaio::loop const other(std::move(gone));
+    auto const unusable = kaio::notifier<kaio::loop>::try_make(gone);
+    REQUIRE_FALSE(unusable);
+    CHECK(unusable.error() == std::errc::invalid_argument);
+}

@@ -183,6 +183,26 @@ TEST_CASE("a short direct read of no whole unit is the end of the file, and noth
     CHECK(std::memcmp(buffer.data(), expected(0, 5000).data(), 5000) == 0);
 }
 
+TEST_CASE("EINVAL after some bytes of a direct read is the end of the file only where the unit is not known") {
+    test::temporary_file plain(8192);
+    auto const opened = kaio::file::try_open(plain.path().c_str(), O_RDONLY | O_DIRECT);
+    if (!opened) SKIP_TEST("/dev/shm has no direct I/O");
+    kaio::file const& direct = *opened;
+    std::size_t const unit = direct.alignment().offset;
+    bool const known = GENERATE(true, false);
+    kaio::aligned_buffer buffer(2 * 4096);
+    test::script script;
+    short_kernel::plan plan;
+    plan.most[1] = unit;
+    plan.errors[2] = -EINVAL;
+    short_loop loop(4, {}, short_kernel(script, plan));
+    kaio::transfer_result got(0, EIO);
+    auto const what = known ? kaio::read(direct, buffer, 0) : kaio::read(direct.fd(), buffer, 0);
+    loop.submit(kaio::fully(what), [&](kaio::transfer_result r) { got = r; });
+    loop.run();
+    CHECK(got == kaio::transfer_result(unit, known ? EINVAL : 0));
+}
+
 TEST_CASE("zero bytes are all there at once, and many whole transfers go on side by side") {
     test::temporary_file file(4096);
     kaio::loop loop(8);

@@ -201,7 +201,7 @@ breaks("loop/awaitable.hpp", "coro/task", "a frame is not destroyed while its re
 breaks("coro/task.hpp", "coro/task", "an exception leaves the task", "void unhandled_exception() noexcept { exception_.keep(); }", "void unhandled_exception() noexcept {}")
 breaks("coro/task.hpp", "coro/task", "what a task gave is destroyed", "if (returned_) value_.~T();", "")
 breaks("coro/spawn.hpp", "coro/task", "run waits for spawned tasks", "in.hold();", "")
-breaks("coro/for_each_concurrent.hpp", "coro/task", "no more than the limit at once", "for (std::size_t i = 0; i < limit && !of.thrown", "for (std::size_t i = 0; i <= limit && !of.thrown")
+breaks("coro/for_each_concurrent.hpp", "coro/task", "no more than the limit at once", "i < limit && began", "i <= limit && began")
 breaks("coro/for_each_concurrent.hpp", "coro/task", "after an exception nothing new begins", "while (!work.thrown && work.next != work.end)", "while (work.next != work.end)")
 breaks("coro/byte_range.hpp", "coro/byte_range", "bytes before the range are left out", "bounce->data() + skipped, count", "bounce->data(), count")
 breaks("coro/byte_range.hpp", "coro/byte_range", "the last block is filled up with zeros and cut off", "do cut = ::ftruncate(to.fd(), static_cast<off_t>(data.size()));", "do cut = 0;")

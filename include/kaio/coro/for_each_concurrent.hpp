@@ -4,6 +4,7 @@
 
 #include <coroutine>
 #include <cstddef>
+#include <cstdlib>
 #include <string_view> // std::begin, std::end; <system_error> includes it anyway
 #include <type_traits>
 #include <utility>
@@ -45,24 +46,24 @@ struct worker {
             return awaiter{waiter};
         }
         void return_void() const noexcept {}
-        [[noreturn]] void unhandled_exception() const noexcept { std::abort(); } // only what `next != end` throws
+        [[noreturn]] void unhandled_exception() const noexcept { std::abort(); } // never: do_each keeps all of them
     };
 };
 
 template <class Work> worker do_each(Work& work) {
-    while (!work.thrown && work.next != work.end) {
-        decltype(auto) element = *work.next;
-        ++work.next;
 #if defined(__cpp_exceptions)
-        try {
-            (void)co_await work.function(element);
-        } catch (...) {
-            work.thrown.keep();
-        }
-#else
-        (void)co_await work.function(element);
+    try {
 #endif
+        while (!work.thrown && work.next != work.end) {
+            decltype(auto) element = *work.next;
+            ++work.next;
+            (void)co_await work.function(element);
+        }
+#if defined(__cpp_exceptions)
+    } catch (...) {
+        work.thrown.keep();
     }
+#endif
 }
 
 template <class Range, class Function> task<void> do_all(Range range, std::size_t limit, Function function) {
@@ -73,11 +74,18 @@ template <class Range, class Function> task<void> do_all(Range range, std::size_
         std::size_t limit;
 
         bool await_ready() const noexcept { return false; }
-        bool await_suspend(std::coroutine_handle<> frame) const {
+        bool await_suspend(std::coroutine_handle<> frame) const noexcept {
             of.waiter.frame = frame;
-            for (std::size_t i = 0; i < limit && !of.thrown && of.next != of.end; ++i) {
+            bool began = true;
+            for (std::size_t i = 0; i < limit && began && !of.thrown; ++i) {
+                began = false;
                 ++of.waiter.left;
-                do_each(of);
+                of.thrown.guard([&] { // an exception waits until the workers that began have ended
+                    if (!(of.next != of.end)) return; // as a range-for asks
+                    do_each(of);
+                    began = true;
+                });
+                if (!began) --of.waiter.left;
             }
             return --of.waiter.left != 0;
         }

@@ -25,6 +25,7 @@ struct detached {
 };
 
 template <class Loop, class T> detached run_detached(Loop& in, task<T> work) {
+    in.hold(); // here, so that a frame that there is no memory for leaves none behind
     first_exception thrown;
 #if defined(__cpp_exceptions)
     try {
@@ -50,9 +51,6 @@ template <class Loop, class T> detached run_detached(Loop& in, task<T> work) {
 // whatever the result keeps the destructor from ending; an exception is dropped there. A task that waits for anything
 // but the loop when that is destroyed is never resumed, and its frame stays allocated. Two allocations, of frames. The
 // loop's thread.
-template <class Loop, class T> void spawn(Loop& in, task<T> work) {
-    in.hold();
-    detail::run_detached(in, std::move(work));
-}
+template <class Loop, class T> void spawn(Loop& in, task<T> work) { detail::run_detached(in, std::move(work)); }
 
 } // namespace kaio

@@ -415,9 +415,9 @@ private:
         std::int64_t const started = now();
         if (expecting) budget_.waiting(started, context_.reaped());
         if (look(started, until, expecting)) return 0;
-        std::int64_t const now_ = now();
-        if (now_ >= until) return 0;
-        int const error = sleep(until == timeout::unlimited ? until : until - now_, mask);
+        std::int64_t const looked = now();
+        if (looked >= until) return 0;
+        int const error = sleep(until == timeout::unlimited ? until : until - looked, mask);
         if (error == 0 && expecting) budget_.slept(now() - started);
         return error;
     }

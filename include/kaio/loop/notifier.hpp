@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -24,27 +25,29 @@ namespace kaio {
 template <class Loop> class notifier {
 public:
     // Throws std::system_error: EMFILE or ENFILE (it needs three descriptors), ENOMEM, EINVAL (the loop is not usable).
-    explicit notifier(Loop& driven)
-        : loop_(driven), epoll_(::epoll_create1(EPOLL_CLOEXEC)), event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-          timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
-        int error = epoll_ < 0 || event_ < 0 || timer_ < 0 ? errno : 0;
-        if (error == 0 && !loop_.context_.usable()) error = EINVAL;
-        if (error == 0 && (!watch(event_) || !watch(timer_))) error = errno;
-        if (error != 0) {
-            close();
-            detail::throw_error(error, "kaio: notifier: no descriptors, or the loop is not usable");
-        }
-        loop_.queue_.notify(event_);
-        loop_.mailbox_.notify(event_);
-        update();
+    explicit notifier(Loop& driven) : notifier(unwrap(try_make(driven))) {}
+
+    // The same without exceptions.
+    static result<notifier> try_make(Loop& driven) noexcept {
+        notifier made(driven, ::epoll_create1(EPOLL_CLOEXEC));
+        if (int const error = made.open(); error != 0) return result<notifier>::failure(error);
+        return made;
     }
-    notifier(const notifier&) = delete;
-    notifier& operator=(const notifier&) = delete;
+
+    // For passing a new notifier on. A moved-from one may only be destroyed.
+    notifier(notifier&& other) noexcept
+        : loop_(other.loop_), epoll_(std::exchange(other.epoll_, -1)), event_(std::exchange(other.event_, -1)),
+          timer_(std::exchange(other.timer_, -1)), deadline_(other.deadline_),
+          dozing_(std::exchange(other.dozing_, false)) {}
+    notifier& operator=(notifier&&) = delete;
     ~notifier() {
-        rouse();
-        loop_.queue_.notify(-1);
-        loop_.mailbox_.notify(-1);
-        close();
+        if (epoll_ >= 0) {
+            rouse();
+            loop_.queue_.notify(-1);
+            loop_.mailbox_.notify(-1);
+        }
+        for (int fd : {epoll_, event_, timer_})
+            if (fd >= 0) ::close(fd);
     }
 
     // To be watched for reading (EPOLLIN; level- or edge-triggered), and for nothing else.
@@ -82,6 +85,27 @@ public:
     }
 
 private:
+    notifier(Loop& driven, int epoll) noexcept : loop_(driven), epoll_(epoll) {}
+
+    static notifier unwrap(result<notifier> made) {
+        if (!made)
+            detail::throw_error(made.error().value(), "kaio: notifier: no descriptors, or the loop is not usable");
+        return std::move(*made);
+    }
+
+    int open() noexcept {
+        if (!loop_.context_.usable()) return EINVAL;
+        if (epoll_ < 0) return errno;
+        event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (event_ < 0 || !watch(event_)) return errno;
+        timer_ = ::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+        if (timer_ < 0 || !watch(timer_)) return errno;
+        loop_.queue_.notify(event_);
+        loop_.mailbox_.notify(event_);
+        update();
+        return 0;
+    }
+
     bool watch(int fd) const noexcept {
         epoll_event event{};
         event.events = EPOLLIN;
@@ -104,15 +128,10 @@ private:
         ::timerfd_settime(timer_, TFD_TIMER_ABSTIME, &when, nullptr);
     }
 
-    void close() const noexcept {
-        for (int fd : {epoll_, event_, timer_})
-            if (fd >= 0) ::close(fd);
-    }
-
     Loop& loop_;
-    int const epoll_; // watches the other two
-    int const event_; // completions and posts
-    int const timer_; // expires at deadline_
+    int epoll_ = -1; // watches the other two; -1: moved from
+    int event_ = -1; // completions and posts
+    int timer_ = -1; // expires at deadline_
     std::int64_t deadline_ = timeout::unlimited;
     bool dozing_ = false; // a post has to wake
 };

@@ -61,8 +61,9 @@ public:
         iocb& block = op.block_;
         if (res == -EINTR) return true;
         if (res < 0) {
-            // The rest of a file, of which direct I/O on an int descriptor read all that it could.
-            if (res == -EINVAL && done_ != 0 && reads(block) && is_direct(block)) return false;
+            // The rest of a file, of which direct I/O read all that it could. Only where its unit is not known: else no
+            // such part is tried, and EINVAL is an error like any other.
+            if (res == -EINVAL && unit_ == 0 && done_ != 0 && reads(block) && is_direct(block)) return false;
             return fail(static_cast<int>(-res));
         }
         auto const count = static_cast<std::size_t>(res);

@@ -1,4 +1,5 @@
-"""self_contained.py INCLUDE COMPILER...: each header compiles alone, with `-I include` and without a warning."""
+"""self_contained.py INCLUDE COMPILER...: each header compiles alone, with `-I include` and without a warning. Once for each
+C++ library: where only the language or the machine is another, all headers together tell as much."""
 
 import os
 import shutil
@@ -18,15 +19,15 @@ def accepts(command, source):
 
 
 def ways():
-    """Pairs of a name and a command, or a name and the reason why it can't be had."""
+    """A name, a command (or the reason why it can't be had), and whether each header is to compile alone."""
     version = subprocess.run(compiler + ["--version"], capture_output=True, text=True).stdout
     name = os.path.basename(compiler[-1])
-    yield name, compiler
-    yield f"{name} without exceptions and RTTI", compiler + ["-fno-exceptions", "-fno-rtti"]
+    yield name, compiler, True
+    yield f"{name} without exceptions and RTTI", compiler + ["-fno-exceptions", "-fno-rtti"], False
     if "clang" in version:
         libcxx = compiler + ["-stdlib=libc++"]
         there = accepts(libcxx, "#include <cstddef>\n#include <system_error>\n")
-        yield f"{name} with libc++", libcxx if there else "libc++ is not installed"
+        yield f"{name} with libc++", libcxx if there else "libc++ is not installed", True
     else:
         # Other machines: they concern the headers, not the compiler, so one compiler of this test tries them.
         for machine, flags in (
@@ -36,15 +37,15 @@ def ways():
         ):
             cross = f"{machine}-g++"
             command = [cross] + flags if shutil.which(cross) else f"{cross} is not installed"
-            yield " ".join([cross] + flags), command
+            yield " ".join([cross] + flags), command, False
 
 
-def case(header, command):
+def case(headers, command):
     def run():
         if isinstance(command, str):
             raise report.Skip(command)
         # Twice: the second one must find the include guard.
-        source = f"#include <{header}>\n" * 2
+        source = "".join(f"#include <{header}>\n" for header in headers) * 2
         result = subprocess.run(
             command + FLAGS + ["-I", include, "-x", "c++", "-"], input=source, text=True, capture_output=True
         )
@@ -53,7 +54,8 @@ def case(header, command):
     return run
 
 
-report.run(
-    [(f"{header}, {name}", case(header, command)) for name, command in ways() for header in report.headers(include)],
-    workers=2,
-)
+cases = []
+for name, command, alone in ways():
+    every = report.headers(include)
+    cases += [(f"{header}, {name}", case([header], command)) for header in every] if alone else [(f"all headers, {name}", case(every, command))]
+report.run(cases, workers=2)

@@ -241,8 +241,7 @@ private:
     static constexpr bool observed = !std::is_same_v<Observer, no_observer>;
     static constexpr const char* unusable =
         "kaio: loop: the kernel gave an error for the whole context; EINVAL means that the loop was moved from, or "
-        "that "
-        "it belongs to the process that forked this one: make a new loop in the child";
+        "that it belongs to the process that forked this one: make a new loop in the child";
 
     basic_loop(basic_context<Kernel> made, timeout poll_limit) noexcept
         : context_(std::move(made)), capacity_(context_.capacity() - 1), budget_(poll_limit) {}

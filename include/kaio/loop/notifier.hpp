@@ -89,7 +89,9 @@ private:
 
     static notifier unwrap(result<notifier> made) {
         if (!made)
-            detail::throw_error(made.error().value(), "kaio: notifier: no descriptors, or the loop is not usable");
+            detail::throw_error(made.error().value(),
+                                "kaio: notifier: it needs three descriptors (for EMFILE raise RLIMIT_NOFILE); EINVAL "
+                                "means that the loop was moved from, or is the forking process's: make a new loop");
         return std::move(*made);
     }
 

@@ -5,7 +5,6 @@ medians of interleaved runs."""
 
 import functools
 import os
-import re
 import resource
 import shutil
 import statistics
@@ -14,6 +13,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+import callgrind
 import report
 
 include = sys.argv[1]
@@ -32,18 +32,12 @@ def compile_command(header, folder):
 def instructions(header):
     """Of the driver, the compiler and the assembler together, in millions."""
     with tempfile.TemporaryDirectory() as folder:
-        watch = ["valgrind", "--tool=callgrind", "--trace-children=yes", "--callgrind-out-file=/dev/null"]
-        done = subprocess.run(watch + compile_command(header, folder), capture_output=True, text=True, timeout=900)
-    found = [int(count) for count in re.findall(r"Collected : (\d+)", done.stderr)]
-    if done.returncode != 0 or not found:
-        raise RuntimeError(done.stderr)
-    return sum(found) / 1e6
+        return callgrind.instructions(compile_command(header, folder), timeout=900) / 1e6
 
 
 def needs():
-    for what in ("g++", "valgrind"):
-        if not shutil.which(what):
-            raise report.Skip(f"{what} is not installed")
+    if not shutil.which("g++"):
+        raise report.Skip("g++ is not installed")
     with tempfile.TemporaryDirectory() as folder:
         if subprocess.run(compile_command(yardstick, folder), capture_output=True).returncode != 0:
             raise report.Skip(f"<{yardstick}> is not installed (Debian: liburing-dev)")

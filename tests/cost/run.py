@@ -10,6 +10,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+import callgrind
 import report
 
 program = sys.argv[1]
@@ -19,24 +20,9 @@ short, long = 20_000, 60_000
 limits = {"raw": 4, "owned": 16, "coroutine": 48, "callback": 31}
 
 
-def instructions(form, requests):
-    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program, form, str(requests)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
-    found = re.search(r"Collected : (\d+)", done.stderr)
-    if done.returncode != 0 or not found:
-        raise RuntimeError(f"{' '.join(command)}\n{done.stderr}")
-    return int(found[1])
-
-
-def per_request(form):
-    return (instructions(form, long) - instructions(form, short)) / (long - short)
-
-
 def beyond_hand(form):
     def case():
-        if not shutil.which("valgrind"):
-            raise report.Skip("valgrind is not installed")
-        by_hand, ours = per_request("hand"), per_request(form)
+        by_hand, ours = (callgrind.per_request(program, which, short, long) for which in ("hand", form))
         print(f"{form}: {ours:.1f} instructions per request, by hand {by_hand:.1f}: + {ours - by_hand:.1f}, {ours / by_hand:.2f} ×")
         if ours > by_hand + limits[form]:
             return (

@@ -86,13 +86,7 @@ int reads(kaio::loop& loop, int fd, int count) {
     return good;
 }
 
-#if defined(__has_feature)
-#define HAS_FEATURE(feature) __has_feature(feature)
-#else
-#define HAS_FEATURE(feature) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || HAS_FEATURE(address_sanitizer) ||                 \
-    HAS_FEATURE(thread_sanitizer)
+#if defined(KAIO_ASAN) || defined(KAIO_TSAN)
 constexpr bool sanitized = true;
 #else
 constexpr bool sanitized = false;

@@ -255,13 +255,7 @@ bool refuses_misaligned(const kaio::file& file) {
            ::pread(file.fd(), bytes + 1, 100, 0) < 0 && errno == EINVAL;
 }
 
-#if defined(__has_feature)
-#define HAS_FEATURE(feature) __has_feature(feature)
-#else
-#define HAS_FEATURE(feature) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || HAS_FEATURE(address_sanitizer) ||                 \
-    HAS_FEATURE(thread_sanitizer)
+#if defined(KAIO_ASAN) || defined(KAIO_TSAN)
 constexpr bool own_memory = false; // the sanitizer keeps what was freed, and notes of its own
 #else
 constexpr bool own_memory = true;

@@ -14,5 +14,6 @@ TEST_CASE("the same on the real kernel, where it is not too slow") {
     // A context takes 30 ms to destroy, so these are the scenarios with the most to lose.
     CHECK(at_every_call<batch, real_machine>(kaio::reaping::syscall) > 15);
     at_every_call<posts_from_another_thread, real_machine>(kaio::reaping::ring);
+    CHECK(at_every_call<driven_by_a_notifier, real_machine>(kaio::reaping::syscall) > 15);
     CHECK(at_every_call<destroyed_with_everything_in_it, real_machine>(kaio::reaping::ring) > 15);
 }

@@ -157,6 +157,31 @@ struct posts_from_another_thread {
     }
 };
 
+// Not for the simulated machine, which has no descriptors.
+struct driven_by_a_notifier {
+    template <class Loop, class Machine> static void run(Loop& loop, Machine& machine, ledger& expected) {
+        kaio::notifier notifier(loop);
+        int left = 0;
+        auto const once = [&](int own = 0) {
+            ++left;
+            return expected.once(own, [&left](auto) { --left; });
+        };
+        for (int i = 0; i < 10; ++i) { // some of them beyond the capacity
+            loop.submit(kaio::read(machine.file, machine.buffer, 0), once());
+            loop.submit(kaio::read(-1, machine.buffer, 0), once(EBADF));
+        }
+        loop.submit(kaio::poll(machine.event, POLLIN), once());
+        loop.submit(kaio::after(kaio::timeout::from_ns(100'000)), once());
+        bool const woken = !!loop.try_post([handler = once()]() mutable { handler(kaio::io_result(0)); });
+        if (!woken) CHECK(loop.try_post([] {})); // as in posts_from_another_thread
+        notifier.update();
+        machine.signal();
+        pollfd heard{notifier.fd(), POLLIN, 0};
+        while (left > 0 && ::poll(&heard, 1, 10'000) == 1) (void)notifier.try_poll();
+        CHECK(left == 0);
+    }
+};
+
 struct whole_transfers {
     template <class Loop, class Machine> static void run(Loop& loop, Machine& machine, ledger& expected) {
         for (int i = 0; i < 6; ++i) {

@@ -1,8 +1,10 @@
 #include "support/catch.hpp"
+#include "support/child.hpp"
 #include "support/temporary_file.hpp"
 
 #include <chrono>
 #include <exception>
+#include <semaphore>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -30,6 +32,19 @@ struct epoll {
     bool wait(std::chrono::milliseconds limit) const {
         epoll_event event{};
         return ::epoll_wait(fd, &event, 1, static_cast<int>(limit.count())) == 1;
+    }
+};
+
+// Other threads' io_submit, which is what wakes a loop, is refused, but only when the test says so.
+struct reluctant_kernel : kaio::linux_kernel {
+    static inline std::binary_semaphore entered{0}, refuse{0};
+    static inline std::thread::id owner;
+
+    static long io_submit(kaio::aio_context_id id, long count, kaio::iocb** batch) noexcept {
+        if (std::this_thread::get_id() == owner) return linux_kernel::io_submit(id, count, batch);
+        entered.release();
+        refuse.acquire();
+        return -EAGAIN;
     }
 };
 
@@ -70,8 +85,9 @@ TEST_CASE("a foreign loop hears of completions, timers and posts, and of nothing
 }
 
 TEST_CASE("a request that completes later, while nobody calls the loop, is heard") {
+    auto const events = GENERATE(kaio::reaping::ring, kaio::reaping::syscall);
     int const ready = ::eventfd(0, EFD_CLOEXEC);
-    kaio::loop loop(4);
+    kaio::loop loop(4, {.setup = {.events = events}});
     kaio::notifier notifier(loop);
     epoll const foreign(notifier.fd(), EPOLLIN);
     int heard = 0;
@@ -122,6 +138,25 @@ TEST_CASE("posts from other threads to a foreign loop, thousands of them, are al
     while (called < threads * posts && foreign.wait(long_enough)) notifier.poll();
     for (auto& other : others) other.join();
     CHECK(called == threads * posts);
+}
+
+TEST_CASE("a post that relies on another's wake is heard although that wake fails") {
+    using loop_type = kaio::basic_loop<reluctant_kernel>;
+    reluctant_kernel::owner = std::this_thread::get_id();
+    loop_type loop(4);
+    kaio::notifier notifier(loop);
+    epoll const foreign(notifier.fd(), EPOLLIN);
+    int called = 0;
+    bool woken = true;
+    std::thread other([&] { woken = !!loop.try_post([&] { ++called; }); });
+    reluctant_kernel::entered.acquire();
+    CHECK(notifier.poll() == 1); // finds the post, and that its thread is about to wake the loop
+    CHECK(loop.try_post([&] { ++called; }));
+    reluctant_kernel::refuse.release();
+    other.join();
+    CHECK_FALSE(woken);
+    while (called < 2 && foreign.wait(long_enough)) notifier.poll();
+    CHECK(called == 2);
 }
 
 TEST_CASE("a refused request and a handler that throws leave the notifier in order") {
@@ -212,4 +247,47 @@ TEST_CASE("try_make fails at each of the three descriptors without a trace, and 
     auto const unusable = kaio::notifier<kaio::loop>::try_make(gone);
     REQUIRE_FALSE(unusable);
     CHECK(unusable.error() == std::errc::invalid_argument);
+}
+
+TEST_CASE("a second notifier on one loop is refused, and the first one hears on") {
+    kaio::loop loop(4);
+    {
+        kaio::notifier first(loop);
+        epoll const foreign(first.fd(), EPOLLIN);
+        auto const second = kaio::notifier<kaio::loop>::try_make(loop);
+        REQUIRE_FALSE(second);
+        CHECK(second.error() == std::errc::device_or_resource_busy);
+        CHECK_THROWS_WITH(kaio::notifier(loop), test::ContainsSubstring("has a notifier already"));
+
+        int const ready = ::eventfd(1, EFD_CLOEXEC);
+        int called = 0;
+        loop.submit(kaio::poll(ready, EPOLLIN), [&](kaio::io_result) { ++called; });
+        first.update();
+        REQUIRE(foreign.wait(long_enough));
+        CHECK(first.poll() == 1);
+        std::thread([&] { loop.post([&] { ++called; }); }).join();
+        REQUIRE(foreign.wait(long_enough));
+        while (called < 2 && foreign.wait(long_enough)) first.poll();
+        CHECK(called == 2);
+        ::close(ready);
+    }
+    CHECK(kaio::notifier<kaio::loop>::try_make(loop));
+}
+
+TEST_CASE("a forked child's notifier is of no use, and takes nothing from its parent's") {
+    kaio::loop loop(4);
+    kaio::notifier notifier(loop);
+    epoll const foreign(notifier.fd(), EPOLLIN);
+    int called = 0;
+    loop.submit(kaio::after(1ms), [&](kaio::io_result) { ++called; });
+    notifier.update();
+    REQUIRE(foreign.wait(long_enough));
+    CHECK(test::in_child([&] {
+              bool const refused = notifier.try_poll().error() == std::errc::invalid_argument;
+              notifier.update();
+              return refused && called == 0 ? 0 : 1;
+          }) == 0);
+    REQUIRE(foreign.wait(moment));
+    CHECK(notifier.poll() == 1);
+    CHECK(called == 1);
 }

@@ -3,7 +3,8 @@
 //   1. Make the notifier before anything is submitted to the loop, and before other threads post; add fd() for reading.
 //   2. Whenever it is readable, call poll(). Handlers run in there, on its caller's stack.
 //   3. After submitting or cancelling elsewhere than in a handler, call update(): the kernel gets the requests there.
-// Its thread is the loop's. It must be destroyed before the loop, and the loop not be run by itself meanwhile.
+// A loop has one notifier at a time. Its thread is the loop's. It must be destroyed before the loop, and the loop neither
+// be run by itself nor moved meanwhile.
 #pragma once
 
 #include <cerrno>
@@ -24,7 +25,8 @@ namespace kaio {
 // `kaio::notifier notifier(loop);` for a basic_loop on the real kernel, with any observer.
 template <class Loop> class notifier {
 public:
-    // Throws std::system_error: EMFILE or ENFILE (it needs three descriptors), ENOMEM, EINVAL (the loop is not usable).
+    // Throws std::system_error: EMFILE or ENFILE (it needs three descriptors), ENOMEM, EINVAL (the loop is not usable),
+    // EBUSY (the loop has a notifier already, which stays as it is).
     explicit notifier(Loop& driven) : notifier(unwrap(try_make(driven))) {}
 
     // The same without exceptions.
@@ -41,7 +43,7 @@ public:
           dozing_(std::exchange(other.dozing_, false)) {}
     notifier& operator=(notifier&&) = delete;
     ~notifier() {
-        if (epoll_ >= 0) {
+        if (event_ >= 0 && loop_.queue_.notified() == event_) {
             rouse();
             loop_.queue_.notify(-1);
             loop_.mailbox_.notify(-1);
@@ -54,34 +56,38 @@ public:
     int fd() const noexcept { return epoll_; }
 
     // What the loop's poll does, once, and then as update(). Returns how many handlers were called, and throws what the
-    // loop's poll throws. If there is more to do at once, fd() stays readable, so that the foreign loop gets its turn.
-    // System calls: two reads, and those of the loop's poll and of update().
-    std::size_t poll() {
-        std::uint64_t ignored;
-        while (::read(event_, &ignored, sizeof ignored) < 0 && errno == EINTR) {
-        }
-        while (::read(timer_, &ignored, sizeof ignored) < 0 && errno == EINTR) {
-        }
+    // loop's poll throws. If there is more to do at once, and after an error, fd() stays readable, so that the foreign
+    // loop gets its turn. System calls: two reads, and those of the loop's poll and of update().
+    std::size_t poll() { return try_poll().value(Loop::unusable); }
+    result<std::size_t> try_poll() {
+        // A forked child shares the descriptors with its parent, whose wake it would take.
+        if (!loop_.context_.usable()) return result<std::size_t>::failure(EINVAL);
+        drain(event_);
+        drain(timer_);
         struct afterwards {
             notifier& self;
-            ~afterwards() { self.update(); }
-        } const last{*this};
+            bool failed = true;
+            ~afterwards() {
+                self.update();
+                if (failed) self.signal();
+            }
+        } last{*this};
         rouse();
-        return loop_.poll();
+        auto called = loop_.try_poll();
+        last.failed = !called;
+        return called;
     }
 
-    // Gives the kernel what was submitted, and sets fd() up for what comes next. System calls: an io_submit if there
-    // are requests, a timerfd_settime if the next timer has changed, a write if there is something to do already.
+    // Gives the kernel what was submitted, and sets fd() up for what comes next. Nothing in a forked child. System calls:
+    // an io_submit if there are requests, a timerfd_settime if the next timer has changed, a write if there is something
+    // to do already.
     void update() noexcept {
+        if (!loop_.context_.usable()) return;
         rouse();
         loop_.flush();
-        set_timer(loop_.timers_.first());
-        dozing_ = loop_.context_.usable() && loop_.mailbox_.doze(loop_.context_);
-        if (!dozing_ || loop_.has_completions()) {
-            std::uint64_t const one = 1;
-            while (::write(event_, &one, sizeof one) < 0 && errno == EINTR) {
-            }
-        }
+        dozing_ = loop_.mailbox_.doze(loop_.context_);
+        set_timer(next_deadline());
+        if (!dozing_ || loop_.has_work()) signal();
     }
 
 private:
@@ -91,12 +97,14 @@ private:
         if (!made)
             detail::throw_error(made.error().value(),
                                 "kaio: notifier: it needs three descriptors (for EMFILE raise RLIMIT_NOFILE); EINVAL "
-                                "means that the loop was moved from, or is the forking process's: make a new loop");
+                                "means that the loop was moved from, or is the forking process's: make a new loop; "
+                                "EBUSY that the loop has a notifier already: use that one");
         return std::move(*made);
     }
 
     int open() noexcept {
         if (!loop_.context_.usable()) return EINVAL;
+        if (loop_.queue_.notified() >= 0) return EBUSY;
         if (epoll_ < 0) return errno;
         event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (event_ < 0 || !watch(event_)) return errno;
@@ -114,9 +122,29 @@ private:
         return ::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0;
     }
 
+    void signal() const noexcept {
+        std::uint64_t const one = 1;
+        while (::write(event_, &one, sizeof one) < 0 && errno == EINTR) {
+        }
+    }
+
+    static void drain(int fd) noexcept {
+        std::uint64_t ignored;
+        while (::read(fd, &ignored, sizeof ignored) < 0 && errno == EINTR) {
+        }
+    }
+
     void rouse() noexcept {
         if (dozing_) loop_.mailbox_.rouse(loop_.context_);
         dozing_ = false;
+    }
+
+    // Of the first timer, or to see whether a wake that is due has failed.
+    std::int64_t next_deadline() const noexcept {
+        std::int64_t const first = loop_.timers_.first();
+        if (!loop_.mailbox_.wake_due()) return first;
+        std::int64_t const limit = loop_.now() + loop_.mailbox_.bounded(timeout()).ns();
+        return first < limit ? first : limit;
     }
 
     void set_timer(std::int64_t deadline) noexcept {

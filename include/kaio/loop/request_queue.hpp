@@ -105,6 +105,7 @@ public:
 
     // Each request that is submitted from now on adds 1 to this eventfd when it completes; -1: none does.
     void notify(int eventfd) noexcept { notify_fd_ = eventfd; }
+    int notified() const noexcept { return notify_fd_; }
 
     std::size_t waiting() const noexcept { return batched() + waiting_.size(); }
     unsigned batched() const noexcept { return static_cast<unsigned>(batch_end_ - batch_); }

@@ -85,9 +85,11 @@ public:
         if (!loop_.context_.usable()) return;
         rouse();
         loop_.flush();
+        // Refused for want of room with nothing in flight: no completion will say when to try again.
+        bool const again = loop_.queue_.ready(loop_.context_);
         dozing_ = loop_.mailbox_.doze(loop_.context_);
         set_timer(next_deadline());
-        if (!dozing_ || loop_.has_work()) signal();
+        if (!dozing_ || again || loop_.has_completions()) signal();
     }
 
 private:

@@ -223,7 +223,10 @@ public:
 
     // True if the next poll would call a handler for what has completed. About a nanosecond, no system call; without
     // a trusted ring as basic_context::has_completions. Timers that are due are not seen.
-    bool has_completions() const noexcept { return context_.usable() && (has_work() || context_.has_completions()); }
+    bool has_completions() const noexcept {
+        return context_.usable() &&
+               (!ended_.empty() || unhandled() != 0 || mailbox_.full() || context_.has_completions());
+    }
 
     // False: events are taken by io_getevents, by choice or because the ring can't be trusted.
     bool uses_ring() const noexcept { return context_.uses_ring(); }
@@ -338,9 +341,6 @@ private:
         std::int64_t const time = now();
         while (timers_.first() <= time && timers_.first() != timeout::unlimited) queue_.end(timers_.pop(), 0, ended_);
     }
-
-    // Something to do that the kernel need not be asked for.
-    bool has_work() const noexcept { return !ended_.empty() || unhandled() != 0 || mailbox_.full(); }
 
     // Events that were taken out of the kernel and whose handlers have not been called.
     std::size_t unhandled() const noexcept { return static_cast<std::size_t>(end_event_ - next_event_); }

@@ -56,8 +56,9 @@ public:
     int fd() const noexcept { return epoll_; }
 
     // What the loop's poll does, once, and then as update(). Returns how many handlers were called, and throws what the
-    // loop's poll throws. If there is more to do at once, and after an error, fd() stays readable, so that the foreign
-    // loop gets its turn. System calls: two reads, and those of the loop's poll and of update().
+    // loop's poll throws. If there is more to do at once, fd() stays readable, so that the foreign loop gets its turn.
+    // Without a trusted ring (loop.uses_ring()) it does so while anything is in flight: only a poll can tell then.
+    // System calls: two reads, and those of the loop's poll and of update().
     std::size_t poll() { return try_poll().value(Loop::unusable); }
     result<std::size_t> try_poll() {
         // A forked child shares the descriptors with its parent, whose wake it would take.
@@ -66,16 +67,10 @@ public:
         drain(timer_);
         struct afterwards {
             notifier& self;
-            bool failed = true;
-            ~afterwards() {
-                self.update();
-                if (failed) self.signal();
-            }
-        } last{*this};
+            ~afterwards() { self.update(); }
+        } const last{*this};
         rouse();
-        auto called = loop_.try_poll();
-        last.failed = !called;
-        return called;
+        return loop_.try_poll();
     }
 
     // Gives the kernel what was submitted, and sets fd() up for what comes next. Nothing in a forked child. System calls:

@@ -50,7 +50,7 @@ TEST_CASE("a file is a row of bytes, zeros where nothing was written") {
     CHECK(file.read(0, buffer, 10) == 0);
     write(file, 10'000, 3, 'x');
     CHECK(file.size() == 10'003);
-    CHECK(content(file) == std::string(10'000, '\0') + "xxx");
+    CHECK(content(file) == std::string(10'000, '\0').append("xxx"));
     CHECK(file.read(10'001, buffer, 10) == 2);
     CHECK(file.read(10'003, buffer, 10) == 0);
     CHECK(file.read(UINT64_MAX, buffer, 10) == 0);
@@ -58,9 +58,9 @@ TEST_CASE("a file is a row of bytes, zeros where nothing was written") {
     CHECK(content(file).substr(4089, 12) == std::string(1, '\0') + std::string(10, 'y') + std::string(1, '\0'));
 
     file.resize(4091);
-    CHECK(content(file) == std::string(4090, '\0') + "y");
+    CHECK(content(file) == std::string(4090, '\0').append("y"));
     file.resize(20'000); // what was cut off does not come back
-    CHECK(content(file) == std::string(4090, '\0') + "y" + std::string(20'000 - 4091, '\0'));
+    CHECK(content(file) == std::string(4090, '\0').append("y").append(20'000 - 4091, '\0'));
 }
 
 TEST_CASE("what was synced survives whole, what was not in every mixture of sectors") {

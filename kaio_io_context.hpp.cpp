@@ -1,0 +1,1 @@
+#include <kaio/io/context.hpp>

@@ -1,22 +1,29 @@
-// copy [--queue-depth N] [--block-size BYTES] FROM TO: copies a file, N blocks at once: some are read while others are
-// written. Direct I/O where there is any, holes stay holes, and a terminal shows the progress. Like cp it replaces what
-// TO held, and does not wait until everything is on the disk for good: kaio::fdatasync would.
+// copy [--threads N] [--queue-depth N] [--block-size BYTES] FROM TO: copies a file. Each thread has a loop of its own and so
+// many blocks at once: some are read while others are written. Direct I/O where there is any, holes stay holes, and a
+// terminal shows the progress. Like cp it replaces what TO held, and does not wait until everything is on the disk for
+// good: kaio::fdatasync would.
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <future>
+#include <mutex>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include <getopt.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <kaio/kaio.hpp>
 
@@ -76,7 +83,9 @@ public:
         if (shown_ >= 0) std::fputc('\n', stderr);
     }
 
+    // Any thread.
     void add(std::int64_t bytes) {
+        std::lock_guard const lock(mutex_);
         done_ += bytes;
         int const percent = static_cast<int>(done_ * 100 / total_);
         if (!terminal_ || percent == shown_) return;
@@ -86,6 +95,7 @@ public:
     }
 
 private:
+    std::mutex mutex_;
     bool const terminal_ = ::isatty(STDERR_FILENO) == 1;
     std::int64_t const total_;
     std::int64_t done_ = 0;
@@ -93,25 +103,31 @@ private:
 };
 
 struct options {
+    std::uint32_t threads = 0; // 0: as many as make sense
     std::uint32_t queue_depth = 4;
     std::uint32_t block_size = 1 << 20; // fewer, larger requests cost the kernel half the time of 256 KiB
     std::string from, to;
 };
 
+// A disk works by itself, and one thread is enough for it. What has no device of its own (tmpfs, btrfs) does much of its work
+// inside io_submit, with the processor that calls it.
+std::uint32_t default_threads(const struct stat& source) {
+    return major(source.st_dev) != 0 ? 1 : std::clamp(std::thread::hardware_concurrency(), 1u, 4u);
+}
+
 struct copy_job {
     const options& wanted;
     const kaio::file &from, &to;
     std::int64_t size;
-    kaio::buffer_pool buffers;
-    kaio::loop loop;
+    std::vector<range> blocks;
     progress_bar progress;
+    std::atomic<std::size_t> next = 0; // the first block that nobody has begun
 };
 
-kaio::task<> copy_block(copy_job& job, range block) {
-    kaio::pooled_buffer const buffer = job.buffers.take(); // there is one for each block that is copied at once
-    std::span const bytes(buffer.data(), static_cast<std::size_t>(block.end - block.begin));
+kaio::task<> copy_block(copy_job& job, kaio::loop& loop, range block, std::span<std::byte> buffer) {
+    std::span const bytes = buffer.first(static_cast<std::size_t>(block.end - block.begin));
 
-    auto const got = co_await job.loop.submit(kaio::fully(kaio::read(job.from, bytes, block.begin)));
+    auto const got = co_await loop.submit(kaio::fully(kaio::read(job.from, bytes, block.begin)));
     if (!got) fail(got.error(), job.wanted.from);
     auto const there = static_cast<std::int64_t>(got.bytes());
     if (block.begin + there < std::min(block.end, job.size))
@@ -119,9 +135,29 @@ kaio::task<> copy_block(copy_job& job, range block) {
 
     // The last block ends with the file; what is written are whole units, and the size is set in the end.
     std::ranges::fill(bytes.subspan(got.bytes()), std::byte{0});
-    auto const put = co_await job.loop.submit(kaio::fully(kaio::write(job.to, bytes, block.begin)));
+    auto const put = co_await loop.submit(kaio::fully(kaio::write(job.to, bytes, block.begin)));
     if (!put) fail(put.error(), job.wanted.to);
     job.progress.add(block.end - block.begin);
+}
+
+// One block after the other, until none is left or one has failed.
+kaio::task<> copy_blocks(copy_job& job, kaio::loop& loop, kaio::pooled_buffer buffer) {
+    try {
+        for (std::size_t i; (i = job.next++) < job.blocks.size();)
+            co_await copy_block(job, loop, job.blocks[i], buffer);
+    } catch (...) {
+        job.next = job.blocks.size();
+        throw;
+    }
+}
+
+// What one thread does.
+void copy_some(copy_job& job, std::size_t block_size, std::size_t alignment) {
+    kaio::buffer_pool buffers(job.wanted.queue_depth, block_size, alignment, {.huge_pages = true});
+    kaio::loop loop(job.wanted.queue_depth);
+    std::vector<kaio::task<>> tasks;
+    for (std::uint32_t i = 0; i < job.wanted.queue_depth; ++i) tasks.push_back(copy_blocks(job, loop, buffers.take()));
+    kaio::sync_wait(loop, kaio::when_all(std::move(tasks)));
 }
 
 void copy_data(const options& wanted, const kaio::file& from, const kaio::file& to, std::int64_t size) {
@@ -142,16 +178,16 @@ void copy_data(const options& wanted, const kaio::file& from, const kaio::file& 
             blocks.push_back({at, std::min(at + block_size, part.end)});
     }
 
-    auto const bytes = static_cast<std::size_t>(block_size);
     copy_job job{.wanted = wanted,
                  .from = from,
                  .to = to,
                  .size = size,
-                 .buffers = kaio::buffer_pool(wanted.queue_depth, bytes, memory, {.huge_pages = true}),
-                 .loop = kaio::loop(wanted.queue_depth),
+                 .blocks = std::move(blocks),
                  .progress = progress_bar(total)};
-    kaio::sync_wait(job.loop, kaio::for_each_concurrent(blocks, wanted.queue_depth,
-                                                        [&](range block) { return copy_block(job, block); }));
+    std::vector<std::future<void>> threads;
+    for (std::uint32_t i = 0; i < wanted.threads; ++i)
+        threads.push_back(std::async(std::launch::async, copy_some, std::ref(job), block_size, memory));
+    for (std::future<void>& thread : threads) thread.get();
     set_size(to, size, wanted.to);
 }
 
@@ -160,7 +196,7 @@ void must_be_regular(const std::string& path, const struct stat& status) {
     if (!S_ISREG(status.st_mode)) throw std::runtime_error(path + ": is not a regular file");
 }
 
-void copy(const options& wanted) {
+void copy(options wanted) {
     struct stat source, target;
     if (::stat(wanted.from.c_str(), &source) != 0) fail(wanted.from);
     must_be_regular(wanted.from, source);
@@ -169,6 +205,7 @@ void copy(const options& wanted) {
     if (exists && source.st_dev == target.st_dev && source.st_ino == target.st_ino)
         throw std::runtime_error(wanted.from + " and " + wanted.to + " are the same file");
 
+    if (wanted.threads == 0) wanted.threads = default_threads(source);
     kaio::file const from = open(wanted.from, O_RDONLY);
     kaio::file const to = open(wanted.to, O_WRONLY | O_CREAT | O_TRUNC, source.st_mode & 0777);
     try {
@@ -180,7 +217,7 @@ void copy(const options& wanted) {
     }
 }
 
-constexpr const char* usage = "usage: copy [--queue-depth N] [--block-size BYTES] FROM TO\n";
+constexpr const char* usage = "usage: copy [--threads N] [--queue-depth N] [--block-size BYTES] FROM TO\n";
 
 std::uint32_t number(std::string_view text, const char* option) {
     std::uint32_t value = 0;
@@ -193,13 +230,16 @@ std::uint32_t number(std::string_view text, const char* option) {
 } // namespace
 
 int main(int argc, char** argv) {
-    constexpr option known[] = {{"queue-depth", required_argument, nullptr, 'q'},
+    constexpr option known[] = {{"threads", required_argument, nullptr, 't'},
+                                {"queue-depth", required_argument, nullptr, 'q'},
                                 {"block-size", required_argument, nullptr, 'b'},
                                 {nullptr, 0, nullptr, 0}};
     try {
         options wanted;
         for (int found; (found = ::getopt_long(argc, argv, "", known, nullptr)) != -1;) {
-            if (found == 'q')
+            if (found == 't')
+                wanted.threads = number(optarg, "--threads");
+            else if (found == 'q')
                 wanted.queue_depth = number(optarg, "--queue-depth");
             else if (found == 'b')
                 wanted.block_size = number(optarg, "--block-size");
@@ -209,7 +249,7 @@ int main(int argc, char** argv) {
         if (argc - optind != 2) return std::fputs(usage, stderr), 2;
         wanted.from = argv[optind];
         wanted.to = argv[optind + 1];
-        copy(wanted);
+        copy(std::move(wanted));
     } catch (const std::exception& error) {
         std::fprintf(stderr, "copy: %s\n", error.what());
         return 1;

@@ -13,7 +13,7 @@ import report
 
 program = os.path.abspath(sys.argv[1])
 folders = [folder for folder in (os.getcwd(), "/dev/shm") if os.path.isdir(folder)]
-small = ["--block-size", "65536", "--queue-depth", "3"]
+small = ["--block-size", "65536", "--queue-depth", "3", "--threads", "3"]
 
 
 def copy(place, *arguments, **options):
@@ -56,8 +56,28 @@ def long(place):
     return copied(place, random.randbytes(64 << 20))
 
 
+def one_thread(place):
+    return copied(place, random.randbytes(5000001), "--threads", "1")
+
+
 def odd_block_size(place):
     return copied(place, random.randbytes(1000000), "--block-size", "1000", "--queue-depth", "50")
+
+
+def shrinking(place):
+    """A source that is cut short under it, in the middle of the copy: all threads end."""
+    with open(os.path.join(place, "from"), "wb") as source:
+        source.write(bytes(64 << 20))
+    running = subprocess.Popen([program, *small, "from", "to"], cwd=place, stderr=subprocess.PIPE, text=True)
+    while not os.path.exists(os.path.join(place, "to")) and running.poll() is None:
+        pass
+    os.truncate(os.path.join(place, "from"), 1 << 20)
+    _, said = running.communicate(timeout=60)
+    if running.returncode == 0:
+        raise report.Skip("it was done before")
+    if "from: it became shorter while it was copied; to was removed" not in said or os.path.exists(os.path.join(place, "to")):
+        return f"exit status {running.returncode}: {said}"
+    return None
 
 
 def holes(place):
@@ -210,15 +230,17 @@ def buffered(place):
     return None
 
 
-usage = "usage: copy [--queue-depth N] [--block-size BYTES] FROM TO"
+usage = "usage: copy [--threads N] [--queue-depth N] [--block-size BYTES] FROM TO"
 everywhere = [
     ("copies files of every length", lengths),
     ("copies 64 MiB", long),
+    ("copies with a single thread", one_thread),
     ("copies with a block size that nothing is aligned to", odd_block_size),
     ("keeps holes", holes),
     ("replaces the content of a file", replaces),
 ]
 once = [
+    ("ends clearly if the source becomes shorter", shrinking),
     ("keeps permissions", keeps_permissions),
     ("shows its progress on a terminal", progress),
     ("refuses a file that isn't there", refuses("copy: none: No such file or directory", "none", "to")),

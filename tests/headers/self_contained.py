@@ -1,5 +1,5 @@
-"""self_contained.py INCLUDE COMPILER...: each header compiles alone, with `-I include` and without a warning; and all of
-them together do in the other ways that users compile."""
+"""self_contained.py INCLUDE COMPILER...: each header compiles alone, with `-I include` and without a warning (by clang with
+libc++, whose headers include others than libstdc++'s); and all of them together do in the other ways that users compile."""
 
 import os
 import shutil
@@ -18,18 +18,13 @@ def accepts(command, source):
     return subprocess.run(command + FLAGS + ["-x", "c++", "-"], input=source, text=True, capture_output=True).returncode == 0
 
 
-def libraries():
-    """As ways(), for each standard library, since what its headers include differs."""
-    yield name, compiler
-    if is_clang:
-        libcxx = compiler + ["-stdlib=libc++"]
-        there = accepts(libcxx, "#include <cstddef>\n#include <system_error>\n")
-        yield f"{name} with libc++", libcxx if there else "libc++ is not installed"
-
-
 def ways():
     """Pairs of a name and a command, or a name and the reason why it can't be had."""
     yield f"{name} without exceptions and RTTI", compiler + ["-fno-exceptions", "-fno-rtti"]
+    if alone == libcxx:
+        yield f"{name} with libstdc++", compiler
+    elif is_clang:
+        yield f"{name} with libc++", "libc++ is not installed"
     if is_clang:
         return
     # Other machines: they concern the headers, not the compiler, so one compiler of this test tries them.
@@ -59,9 +54,11 @@ def case(headers, command):
 
 name = os.path.basename(compiler[-1])
 is_clang = "clang" in subprocess.run(compiler + ["--version"], capture_output=True, text=True).stdout
+libcxx = compiler + ["-stdlib=libc++"]
+alone = libcxx if is_clang and accepts(libcxx, "#include <cstddef>\n#include <system_error>\n") else compiler
 headers = report.headers(include)
 report.run(
-    [(f"{header}, {how}", case([header], command)) for how, command in libraries() for header in headers]
+    [(f"{header}, {name}", case([header], alone)) for header in headers]
     + [(f"all headers, {how}", case(headers, command)) for how, command in ways()],
     workers=2,
 )

@@ -1,7 +1,7 @@
-// copy [--threads N] [--queue-depth N] [--block-size BYTES] FROM TO: copies a file. Each thread has a loop of its own and so
-// many blocks at once: some are read while others are written. Direct I/O where there is any, holes stay holes, and a
-// terminal shows the progress. Like cp it replaces what TO held, and does not wait until everything is on the disk for
-// good: kaio::fdatasync would.
+// copy [--threads N] [--queue-depth N] [--block-size BYTES] FROM TO: copies a file. Each thread has a loop of its own
+// and so many blocks at once: some are read while others are written. Direct I/O where there is any, holes stay holes,
+// and a terminal shows the progress. Like cp it replaces what TO held, and does not wait until everything is on the
+// disk for good: kaio::fdatasync would.
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -109,8 +109,8 @@ struct options {
     std::string from, to;
 };
 
-// A disk works by itself, and one thread is enough for it. What has no device of its own (tmpfs, btrfs) does much of its work
-// inside io_submit, with the processor that calls it.
+// A disk works by itself, and one thread is enough for it. What has no device of its own (tmpfs, btrfs) does much of its
+// work inside io_submit, with the processor that calls it.
 std::uint32_t default_threads(const struct stat& source) {
     return major(source.st_dev) != 0 ? 1 : std::clamp(std::thread::hardware_concurrency(), 1u, 4u);
 }
@@ -185,7 +185,7 @@ void copy_data(const options& wanted, const kaio::file& from, const kaio::file& 
                  .blocks = std::move(blocks),
                  .progress = progress_bar(total)};
     std::vector<std::future<void>> threads;
-    for (std::uint32_t i = 0; i < wanted.threads; ++i)
+    for (std::size_t i = 0; i < wanted.threads && i < job.blocks.size(); ++i)
         threads.push_back(std::async(std::launch::async, copy_some, std::ref(job), block_size, memory));
     for (std::future<void>& thread : threads) thread.get();
     set_size(to, size, wanted.to);

@@ -59,6 +59,7 @@ public:
             take(1);
         }
         for (const entry& each : requests_) CHECK(each.times == 1);
+        CHECK(hit_ <= 1);
     }
 
 private:
@@ -72,13 +73,17 @@ private:
     void finished(std::uint64_t number, long answer) {
         entry& each = requests_.at(number);
         ++each.times;
-        bool const injected = injected_.where == io_submit && injected_.answer < 0 && answer == injected_.answer;
-        if (!injected) CHECK(answer == (each.own ? -each.own : each.bytes));
+        if (answer == (each.own ? -each.own : each.bytes)) return;
+        // The injected error is one request's, the one that was first in line.
+        CHECK(injected_.where == io_submit);
+        CHECK(answer == injected_.answer);
+        ++hit_;
     }
 
     kaio::basic_context<Kernel>& context_;
     const fault& injected_;
     std::deque<entry> requests_;
+    int hit_ = 0;
 };
 
 // True if it met the fault.

@@ -78,7 +78,7 @@ constexpr std::uint64_t seeds = 3000;
 constexpr std::uint64_t seeds = 300; // each takes ten times as long; under sanitizers too they are enough
 #endif
 
-TEST_CASE("no acknowledged record is lost or torn, under thousands of seeds with four crashes each") {
+TEST_CASE("no acknowledged record is lost or torn, under many seeds with four crashes each") {
     for (std::uint64_t seed = 0; seed < seeds; ++seed) {
         CAPTURE(seed);
         REQUIRE(run<true>(seed) == "");

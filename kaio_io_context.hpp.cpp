@@ -1,1 +1,0 @@
-#include <kaio/io/context.hpp>

@@ -28,7 +28,9 @@ std::int64_t at(std::size_t number, std::size_t size = block) { return static_ca
 std::byte content(std::size_t number) { return static_cast<std::byte>(number * 7 + 1); }
 
 bool holds(std::span<const std::byte> bytes, std::size_t number) {
-    return std::ranges::all_of(bytes, [&](std::byte b) { return b == content(number); });
+    if (bytes.empty()) return true;
+    // The first byte is right, and each is like the one before it.
+    return bytes[0] == content(number) && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0;
 }
 
 void write_blocks(const std::string& path, std::size_t count) {

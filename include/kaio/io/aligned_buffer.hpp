@@ -8,6 +8,7 @@
 
 #include <kaio/io/result.hpp>
 #include <kaio/io/view.hpp>
+#include <kaio/sys/exchange.hpp>
 
 namespace kaio {
 
@@ -47,9 +48,9 @@ public:
     }
     aligned_buffer& operator=(aligned_buffer&& other) noexcept {
         aligned_buffer taken(std::move(other));
-        std::swap(data_, taken.data_);
-        std::swap(size_, taken.size_);
-        std::swap(capacity_, taken.capacity_);
+        data_ = detail::exchange(taken.data_, data_);
+        size_ = detail::exchange(taken.size_, size_);
+        capacity_ = detail::exchange(taken.capacity_, capacity_);
         return *this;
     }
     ~aligned_buffer() { std::free(data_); }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <kaio/io/result.hpp>
+#include <kaio/sys/exchange.hpp>
 
 namespace kaio {
 
@@ -120,10 +121,10 @@ public:
     }
     buffer_pool& operator=(buffer_pool&& other) noexcept {
         buffer_pool taken(std::move(other));
-        std::swap(mapping_, taken.mapping_);
-        std::swap(mapped_, taken.mapped_);
-        std::swap(huge_, taken.huge_);
-        std::swap(header_, taken.header_);
+        mapping_ = detail::exchange(taken.mapping_, mapping_);
+        mapped_ = detail::exchange(taken.mapped_, mapped_);
+        huge_ = detail::exchange(taken.huge_, huge_);
+        header_ = detail::exchange(taken.header_, header_);
         return *this;
     }
     ~buffer_pool() {

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <kaio/io/result.hpp>
+#include <kaio/sys/exchange.hpp>
 
 namespace kaio {
 
@@ -70,7 +71,7 @@ public:
     }
     file& operator=(file&& other) noexcept {
         file taken(std::move(other));
-        std::swap(fd_, taken.fd_);
+        fd_ = detail::exchange(taken.fd_, fd_);
         direct_ = taken.direct_;
         alignment_ = taken.alignment_;
         return *this;
@@ -85,7 +86,7 @@ public:
     explicit operator bool() const noexcept { return fd_ >= 0; }
 
     // Gives the descriptor up, unclosed.
-    [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
+    [[nodiscard]] int release() noexcept { return detail::exchange(fd_, -1); }
 
     // True if it was opened (or had been, before it was adopted) with O_DIRECT.
     bool direct() const noexcept { return direct_; }

@@ -93,7 +93,7 @@ public:
 private:
     iocb block_;
 };
-static_assert(sizeof(request) == 64 && std::is_trivially_copyable_v<request>);
+static_assert(sizeof(request) == 64 && __is_trivially_copyable(request));
 
 namespace detail {
 

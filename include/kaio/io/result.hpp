@@ -70,14 +70,12 @@ namespace detail {
 // A T, or the errno of what kept it from being made. Move-only if T is.
 template <class T> class [[nodiscard]] result {
 public:
-    result(T value) noexcept(std::is_nothrow_move_constructible_v<T>) : error_(0) {
-        ::new (&value_) T(std::move(value));
-    }
+    result(T value) noexcept(noexcept(T(std::declval<T>()))) : error_(0) { ::new (&value_) T(std::move(value)); }
 
     // `error` is an errno, greater than 0.
     static result failure(int error) noexcept { return result(error, failed{}); }
 
-    result(result&& other) noexcept(std::is_nothrow_move_constructible_v<T>) : error_(other.error_) {
+    result(result&& other) noexcept(noexcept(T(std::declval<T>()))) : error_(other.error_) {
         if (error_ == 0) ::new (&value_) T(std::move(other.value_));
     }
     result& operator=(result&&) = delete;

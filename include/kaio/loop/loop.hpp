@@ -26,6 +26,7 @@
 #include <kaio/loop/slab.hpp>
 #include <kaio/loop/timer_queue.hpp>
 #include <kaio/loop/transfer.hpp>
+#include <kaio/sys/exchange.hpp>
 
 namespace kaio {
 
@@ -67,10 +68,10 @@ public:
     // complete, and no other thread posts.
     basic_loop(basic_loop&& other) noexcept
         : context_(std::move(other.context_)), slab_(std::move(other.slab_)), queue_(std::move(other.queue_)),
-          storage_(std::move(other.storage_)), events_(std::exchange(other.events_, nullptr)),
-          next_event_(std::exchange(other.next_event_, nullptr)), end_event_(std::exchange(other.end_event_, nullptr)),
-          capacity_(std::exchange(other.capacity_, 0)), mailbox_(std::move(other.mailbox_)), budget_(other.budget_),
-          observer_(std::move(other.observer_)) {
+          storage_(std::move(other.storage_)), events_(detail::exchange(other.events_, nullptr)),
+          next_event_(detail::exchange(other.next_event_, nullptr)),
+          end_event_(detail::exchange(other.end_event_, nullptr)), capacity_(detail::exchange(other.capacity_, 0)),
+          mailbox_(std::move(other.mailbox_)), budget_(other.budget_), observer_(std::move(other.observer_)) {
         assert(idle() && other.idle() && "kaio: a loop was moved while requests were in it");
     }
     basic_loop& operator=(basic_loop&&) = delete;
@@ -394,7 +395,7 @@ private:
             expire_timers();
             std::size_t const called = one ? dispatch_one() : dispatch();
             count += called;
-            if (std::exchange(stopped_, false) || (one && called != 0)) break;
+            if (detail::exchange(stopped_, false) || (one && called != 0)) break;
             if (called == 0 && idle()) break;
             if (past(deadline)) break;
             if (called != 0) continue;

@@ -15,13 +15,14 @@
 #include <kaio/io/timeout.hpp>
 #include <kaio/io/view.hpp>
 #include <kaio/loop/post_queue.hpp>
+#include <kaio/sys/exchange.hpp>
 
 namespace kaio {
 
 template <kernel Kernel> class mailbox {
 public:
     mailbox() noexcept = default;
-    mailbox(mailbox&& other) noexcept : waker_(std::exchange(other.waker_, none)) {} // REQUIRES: it is empty
+    mailbox(mailbox&& other) noexcept : waker_(detail::exchange(other.waker_, none)) {} // REQUIRES: it is empty
 
     // To be called at the end, when no thread posts any more.
     void close(basic_context<Kernel>& of) noexcept {
@@ -47,7 +48,7 @@ public:
 
     // Calls the first of those, which may do anything. REQUIRES: opened()
     void call_first() {
-        posted& first = *std::exchange(opened_, opened_->next);
+        posted& first = *detail::exchange(opened_, opened_->next);
         first.call(first);
     }
 

@@ -19,6 +19,7 @@
 
 #include <kaio/io/result.hpp>
 #include <kaio/io/timeout.hpp>
+#include <kaio/sys/exchange.hpp>
 
 namespace kaio {
 
@@ -38,9 +39,9 @@ public:
 
     // For passing a new notifier on. A moved-from one may only be destroyed.
     notifier(notifier&& other) noexcept
-        : loop_(other.loop_), epoll_(std::exchange(other.epoll_, -1)), event_(std::exchange(other.event_, -1)),
-          timer_(std::exchange(other.timer_, -1)), deadline_(other.deadline_),
-          dozing_(std::exchange(other.dozing_, false)) {}
+        : loop_(other.loop_), epoll_(detail::exchange(other.epoll_, -1)), event_(detail::exchange(other.event_, -1)),
+          timer_(detail::exchange(other.timer_, -1)), deadline_(other.deadline_),
+          dozing_(detail::exchange(other.dozing_, false)) {}
     notifier& operator=(notifier&&) = delete;
     ~notifier() {
         if (event_ >= 0 && loop_.queue_.notified() == event_) {

@@ -3,7 +3,7 @@
 // loop's thread's.
 #pragma once
 
-#include <utility>
+#include <kaio/sys/exchange.hpp>
 
 namespace kaio {
 
@@ -34,8 +34,8 @@ public:
         posted* newest = __atomic_exchange_n(&head_, nullptr, __ATOMIC_ACQUIRE);
         posted* oldest = nullptr;
         while (newest) {
-            posted* const next = std::exchange(newest->next, oldest);
-            oldest = std::exchange(newest, next);
+            posted* const next = detail::exchange(newest->next, oldest);
+            oldest = detail::exchange(newest, next);
         }
         return oldest;
     }

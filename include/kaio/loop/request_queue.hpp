@@ -7,12 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
-#include <utility>
 
 #include <kaio/io/context.hpp>
 #include <kaio/io/view.hpp>
 #include <kaio/loop/operation.hpp>
 #include <kaio/loop/poll_list.hpp>
+#include <kaio/sys/exchange.hpp>
 
 namespace kaio {
 
@@ -20,8 +20,8 @@ template <kernel Kernel> class request_queue {
 public:
     request_queue() noexcept = default;
     request_queue(request_queue&& other) noexcept // REQUIRES: nothing is in it
-        : batch_(std::exchange(other.batch_, nullptr)), batch_end_(std::exchange(other.batch_end_, nullptr)),
-          batch_limit_(std::exchange(other.batch_limit_, nullptr)) {}
+        : batch_(detail::exchange(other.batch_, nullptr)), batch_end_(detail::exchange(other.batch_end_, nullptr)),
+          batch_limit_(detail::exchange(other.batch_limit_, nullptr)) {}
     ~request_queue() { ::operator delete(batch_); }
 
     // Once, before anything else. False: no memory.

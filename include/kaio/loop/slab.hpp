@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <kaio/loop/operation.hpp>
+#include <kaio/sys/exchange.hpp>
 
 namespace kaio {
 
@@ -20,8 +21,8 @@ public:
 
     operation_slab() noexcept = default;
     operation_slab(operation_slab&& other) noexcept
-        : free_(std::exchange(other.free_, nullptr)), chunks_(std::exchange(other.chunks_, nullptr)),
-          size_(std::exchange(other.size_, 0)) {}
+        : free_(detail::exchange(other.free_, nullptr)), chunks_(detail::exchange(other.chunks_, nullptr)),
+          size_(detail::exchange(other.size_, 0)) {}
     ~operation_slab() {
         while (chunks_) {
             chunk* const next = chunks_->next;

@@ -10,12 +10,21 @@
 #include <sys/eventfd.h> // EFD_CLOEXEC, which is O_CLOEXEC without the cost of <fcntl.h>
 #include <sys/mman.h>
 #include <sys/select.h> // sigset_t, at a tenth of what <csignal> costs to compile
+
+// <sys/syscall.h>, <time.h> and <unistd.h> are a fortieth of what io/context.hpp costs to compile: with glibc, only what
+// is needed of them. (Where `long` has 32 bits, clock_gettime has two forms.)
+#if defined(__GLIBC__) && __SIZEOF_LONG__ == 8
+#include <asm/unistd.h>
+#include <sys/types.h>
+#if !defined(_UNISTD_H)
+extern "C" long syscall(long number, ...) noexcept;
+#endif
+#if !defined(_TIME_H)
+extern "C" int clock_gettime(clockid_t clock, timespec* time) noexcept;
+#endif
+#else
 #include <sys/syscall.h>
 #include <time.h>
-
-#if defined(__GLIBC__) && !defined(_UNISTD_H)
-extern "C" long syscall(long number, ...) noexcept; // as in <unistd.h>, a seventieth of what io/context.hpp costs
-#else
 #include <unistd.h>
 #endif
 
@@ -65,25 +74,25 @@ concept kernel = requires(Kernel k, aio_context_id id, iocb** batch, iocb* block
 // Linux, through syscall(2). Empty and stateless; the numbers are those of the target that is compiled for.
 struct linux_kernel {
     static int io_setup(unsigned events, aio_context_id* id) noexcept {
-        return static_cast<int>(checked(::syscall(SYS_io_setup, events, id)));
+        return static_cast<int>(checked(::syscall(__NR_io_setup, events, id)));
     }
     static int io_destroy(aio_context_id id) noexcept {
-        return static_cast<int>(checked(::syscall(SYS_io_destroy, id)));
+        return static_cast<int>(checked(::syscall(__NR_io_destroy, id)));
     }
     static long io_submit(aio_context_id id, long count, iocb** batch) noexcept {
-        return checked(::syscall(SYS_io_submit, id, count, batch));
+        return checked(::syscall(__NR_io_submit, id, count, batch));
     }
     static int io_cancel(aio_context_id id, iocb* block, io_event* result) noexcept {
-        return static_cast<int>(checked(::syscall(SYS_io_cancel, id, block, result)));
+        return static_cast<int>(checked(::syscall(__NR_io_cancel, id, block, result)));
     }
 
     // Plain io_getevents wherever there is one: container seccomp profiles have denied io_pgetevents.
     static long io_getevents(aio_context_id id, long min, long max, io_event* events,
                              const kernel_timespec* timeout) noexcept {
-#if defined(SYS_io_getevents)
-        if constexpr (sizeof(long) == 8) return checked(::syscall(SYS_io_getevents, id, min, max, events, timeout));
+#if defined(__NR_io_getevents)
+        if constexpr (sizeof(long) == 8) return checked(::syscall(__NR_io_getevents, id, min, max, events, timeout));
         kernel_timespec32 narrow;
-        long const result = checked(::syscall(SYS_io_getevents, id, min, max, events, narrowed(timeout, narrow)));
+        long const result = checked(::syscall(__NR_io_getevents, id, min, max, events, narrowed(timeout, narrow)));
         if (result != -ENOSYS) return result; // a kernel without 32-bit time (COMPAT_32BIT_TIME=n) has no such call
 #endif
         return io_pgetevents(id, min, max, events, timeout, nullptr);
@@ -95,15 +104,15 @@ struct linux_kernel {
         if (__atomic_load_n(&no_pgetevents, __ATOMIC_RELAXED)) return -ENOSYS;
         aio_sigset const set{reinterpret_cast<std::uintptr_t>(mask), sigset_size};
         long result = -ENOSYS;
-#if defined(SYS_io_pgetevents_time64)
-        result = checked(::syscall(SYS_io_pgetevents_time64, id, min, max, events, timeout, &set));
+#if defined(__NR_io_pgetevents_time64)
+        result = checked(::syscall(__NR_io_pgetevents_time64, id, min, max, events, timeout, &set));
 #endif
-#if defined(SYS_io_pgetevents)
+#if defined(__NR_io_pgetevents)
         if constexpr (sizeof(long) == 8)
-            result = checked(::syscall(SYS_io_pgetevents, id, min, max, events, timeout, &set));
+            result = checked(::syscall(__NR_io_pgetevents, id, min, max, events, timeout, &set));
         kernel_timespec32 narrow;
         if (sizeof(long) == 4 && result == -ENOSYS)
-            result = checked(::syscall(SYS_io_pgetevents, id, min, max, events, narrowed(timeout, narrow), &set));
+            result = checked(::syscall(__NR_io_pgetevents, id, min, max, events, narrowed(timeout, narrow), &set));
 #endif
         if (result != -ENOSYS && result != -EPERM) return result;
         __atomic_store_n(&no_pgetevents, true, __ATOMIC_RELAXED);
@@ -112,8 +121,9 @@ struct linux_kernel {
 
     // From the vDSO: no system call where the clock source allows it.
     static std::int64_t now() noexcept {
+        constexpr clockid_t monotonic = 1; // CLOCK_MONOTONIC
         timespec t{};
-        ::clock_gettime(CLOCK_MONOTONIC, &t);
+        ::clock_gettime(monotonic, &t);
         return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
     }
 
@@ -130,12 +140,12 @@ struct linux_kernel {
     // The end of a pipe for reading: any kernel and any security policy has pipes.
     static int open_waker() noexcept {
         int ends[2];
-        long const made = checked(::syscall(SYS_pipe2, ends, EFD_CLOEXEC));
+        long const made = checked(::syscall(__NR_pipe2, ends, EFD_CLOEXEC));
         if (made < 0) return static_cast<int>(made);
         close_waker(ends[1]);
         return ends[0];
     }
-    static void close_waker(int fd) noexcept { ::syscall(SYS_close, fd); }
+    static void close_waker(int fd) noexcept { ::syscall(__NR_close, fd); }
 
     static unsigned process() noexcept { return process_stamp(); }
     static unsigned enter_process() noexcept { return stamp_process(); }

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""selection.py FOLDER names|targets [--no-suite SUITE]... [PART...]: of the tests that are configured in a build folder and
-not in SUITE, and whose names contain one of PART if there are any: their names, or what Ninja has to build for them."""
+"""selection.py FOLDER names|targets [--suite SUITE] [--no-suite SUITE] [PART...]: of the tests that are configured in a build
+folder, those in the one suite and not in the other, and whose names contain one of PART: their names, or what Ninja has
+to build for them."""
 
 import argparse
 import json
@@ -9,7 +10,8 @@ import os
 parser = argparse.ArgumentParser()
 parser.add_argument("folder")
 parser.add_argument("what", choices=["names", "targets"])
-parser.add_argument("--no-suite", action="append", default=[])
+parser.add_argument("--suite")
+parser.add_argument("--no-suite")
 parser.add_argument("-t")  # that one is for `meson test`
 parser.add_argument("part", nargs="*")
 arguments = parser.parse_intermixed_args()
@@ -21,9 +23,10 @@ def known(what):
 
 
 def selected(test):
-    suites = {suite.split(":")[-1] for suite in test["suite"]}
-    named = not arguments.part or any(part in test["name"] for part in arguments.part)
-    return named and suites.isdisjoint(arguments.no_suite)
+    suites = [suite.split(":")[-1] for suite in test["suite"]]
+    if arguments.no_suite in suites or (arguments.suite and arguments.suite not in suites):
+        return False
+    return not arguments.part or any(part in test["name"] for part in arguments.part)
 
 
 tests = [test for test in known("tests") if selected(test)]

@@ -1,5 +1,6 @@
 #include "support/catch.hpp"
 #include "support/child.hpp"
+#include "support/scripted_kernel.hpp"
 #include "support/temporary_file.hpp"
 
 #include <chrono>
@@ -175,6 +176,26 @@ TEST_CASE("a refused request and a handler that throws leave the notifier in ord
     CHECK_THROWS_WITH(notifier.poll(), "handler");
     while (called < 2 && foreign.wait(long_enough)) notifier.poll();
     CHECK(called == 2);
+}
+
+TEST_CASE("a request that the kernel has no room for, with nothing in flight, is heard until it has gone through") {
+    test::temporary_file file(4096);
+    std::vector<char> buffer(64);
+    test::script script;
+    script.submit = {{1, -EAGAIN}, {2, -EAGAIN}};
+    kaio::basic_loop<test::scripted_kernel> loop(4, {}, test::scripted_kernel(script));
+    kaio::notifier notifier(loop);
+    epoll const foreign(notifier.fd(), EPOLLIN);
+    std::size_t bytes = 0;
+    loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result r) { bytes = r.bytes(); });
+    notifier.update();
+    while (bytes == 0) {
+        REQUIRE(foreign.wait(long_enough));
+        notifier.poll();
+    }
+    CHECK(bytes == 64);
+    CHECK(script.submits == 3);
+    CHECK_FALSE(foreign.wait(moment));
 }
 
 TEST_CASE("without descriptors there is no notifier, and the loop works on; after one it runs by itself again") {

@@ -66,7 +66,7 @@ breaks(*kernel, "io_pgetevents is asked once", "__atomic_store_n(&no_pgetevents,
 breaks(*kernel, "the signal set has the kernel's size", "sigset_size = 8;", "sigset_size = 128;")
 breaks(*kernel, "now() is in nanoseconds", "std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec", "std::int64_t{t.tv_sec} * 1'000'000 + t.tv_nsec / 1000")
 breaks("sys/kernel.hpp", "sys/kernel", "a child does not get the ring", "(void)::madvise(memory, size, MADV_DONTFORK);", "(void)memory, (void)size;")
-breaks("sys/kernel.hpp", "loop/mailbox", "a waker does not outlive exec", "SYS_pipe2, ends, EFD_CLOEXEC", "SYS_pipe2, ends, 0")
+breaks("sys/kernel.hpp", "loop/mailbox", "a waker does not outlive exec", "__NR_pipe2, ends, EFD_CLOEXEC", "__NR_pipe2, ends, 0")
 
 # Results, timeouts, views.
 result = ("io/result.hpp", "io/result")

@@ -11,6 +11,8 @@
 #include <linux/seccomp.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <kaio/io/context.hpp>
 #include <kaio/io/request.hpp>

@@ -156,7 +156,8 @@ def leaves_nothing(medium, how):
             time.sleep(1.5)  # any moment must do; this one is usually in the rounds
             if done.poll() is not None:
                 text = done.stderr.read().decode()
-                raise report.Skip(text) if "no free loop device" in text or "loop-control" in text or "mkfs" in text else RuntimeError(text)
+                lacking = ("no free loop device", "loop-control", "mkfs", "mount namespace")
+                raise report.Skip(text) if any(what in text for what in lacking) else RuntimeError(text)
             done.send_signal(how)
             _, error = done.communicate(timeout=60)
             expected = 128 + how if how != signal.SIGKILL else -how

@@ -4,8 +4,8 @@
 #pragma once
 
 #include <cerrno>
-#include <cstddef>
 #include <cstdint>
+#include <cstdlib> // std::size_t: <cstddef> has std::byte too, and costs more to compile
 #include <new>
 #include <string>
 #include <system_error> // std::move too: <utility> is a hundredth of what io/context.hpp costs to compile
@@ -13,7 +13,6 @@
 
 #if !defined(__cpp_exceptions)
 #include <cstdio>
-#include <cstdlib>
 #endif
 
 namespace kaio {

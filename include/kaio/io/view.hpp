@@ -3,7 +3,7 @@
 // what kaio would cost to compile.
 #pragma once
 
-#include <cstddef>
+#include <cstdlib>     // std::size_t
 #include <string_view> // std::data, std::size, enable_borrowed_range; <system_error> includes it anyway
 #include <type_traits>
 

@@ -3,7 +3,6 @@
 // bits wide on every architecture; only aio_key and aio_rw_flags depend on the byte order.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 

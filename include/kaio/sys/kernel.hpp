@@ -4,8 +4,8 @@
 #pragma once
 
 #include <cerrno>
-#include <cstddef>
 #include <cstdint>
+#include <cstdlib> // std::size_t
 
 #include <sys/eventfd.h> // EFD_CLOEXEC, which is O_CLOEXEC without the cost of <fcntl.h>
 #include <sys/mman.h>

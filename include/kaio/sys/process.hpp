@@ -3,7 +3,7 @@
 // Any thread may call these. One page for the whole process, never freed.
 #pragma once
 
-#include <cstddef>
+#include <cstdlib> // std::size_t
 
 #include <sys/mman.h>
 

@@ -3,8 +3,8 @@
 // lives as long as its context. The facts it rests on were read in fs/aio.c and have held since Linux 3.18.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
+#include <cstdlib> // std::size_t
 
 #include <kaio/sys/abi.hpp>
 

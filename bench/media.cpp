@@ -99,7 +99,8 @@ medium open_file_system(const std::string& type, const medium_options& options) 
     run_command(fmt::format("mkfs.{} -q {} {}", type, type == "ext4" ? "-F -m 0" : "-f", device));
     static bool const alone = [] {
         if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
-            fail("a mount namespace (in a chroot, whose / is no mount point, there is none)");
+            fail("a mount namespace, for which / must be a mount point, as it is not in a chroot "
+                 "(--medium=loop and --medium=file need none)");
         return true;
     }();
     (void)alone;

@@ -209,6 +209,52 @@ TEST_CASE("waiting: minimum, limit, and nothing to wait for") {
     CHECK(*context.wait(events, 4) == 1); // never for more than is in flight
 }
 
+TEST_CASE("a wait never waits for a request that io_submit is about to refuse") {
+    auto const how = GENERATE(kaio::reaping::ring, kaio::reaping::syscall);
+    kaio::basic_context<test::scripted_kernel>* waiting = nullptr;
+    test::script script;
+    unsigned taken = 99, in_flight = 99;
+    script.before_submit = [&] { // what another thread may do in this moment
+        kaio::io_event event;
+        taken = *waiting->wait({&event, 1}, 1, 10s);
+        in_flight = waiting->in_flight();
+    };
+    kaio::basic_context<test::scripted_kernel> context(4, {.events = how}, test::scripted_kernel(script));
+    waiting = &context;
+    char byte = 'x';
+    kaio::iocb block = kaio::write(-1, kaio::view<char>(&byte, 1), 0);
+    kaio::iocb* batch[] = {&block};
+    CHECK(context.submit(batch).error_number() == EBADF);
+    CHECK(taken == 0);
+    CHECK(in_flight == 0);
+    CHECK(script.waits == 0);
+}
+
+TEST_CASE("an event that is taken before its submission returns is no less than nothing in flight") {
+    kaio::basic_context<test::scripted_kernel>* reaping = nullptr;
+    test::script script;
+    script.most_at_once = 1;
+    unsigned taken = 0;
+    script.before_submit = [&] {
+        kaio::io_event events[2];
+        taken += reaping->reap(events);
+        CHECK(reaping->in_flight() == 0);
+    };
+    kaio::basic_context<test::scripted_kernel> context(4, {}, test::scripted_kernel(script));
+    reaping = &context;
+    char byte = 'x';
+    test::temporary_file file(16);
+    kaio::iocb blocks[] = {kaio::write(file.fd(), kaio::view<char>(&byte, 1), 0),
+                           kaio::write(file.fd(), kaio::view<char>(&byte, 1), 1)};
+    kaio::iocb* batch[] = {&blocks[0], &blocks[1]};
+    REQUIRE(context.submit(batch)); // in two calls; a buffered write is complete when its call returns
+    CHECK(taken == 1);
+    CHECK(context.in_flight() == 1);
+    kaio::io_event event;
+    CHECK(*context.wait({&event, 1}) == 1);
+    CHECK(context.uses_ring());
+}
+
 TEST_CASE("a wait gives what is in the ring first, and what it waited for behind it") {
     eventfd_pair event;
     test::script script;
@@ -451,6 +497,7 @@ TEST_CASE("fork: the child gets EINVAL and may destroy its copy, and the parent'
               if (context->reap(events) != 0) return 2;
               if (context->wait(events).error().value() != EINVAL) return 3;
               if (context->submit(batch).error().value() != EINVAL) return 4;
+              if (context->submit({}).error().value() != EINVAL) return 8;
               if (context->cancel(blocks[0]).error().value() != EINVAL) return 5;
               kaio::context own(8); // perhaps at the address where the parent's ring was
               if (!own.submit(batch) || *own.wait(events, 8) != 8) return 6;
@@ -498,4 +545,30 @@ TEST_CASE("one thread submits while another reaps") {
     }
     submitter.join();
     CHECK(context.in_flight() == 0);
+    CHECK(context.uses_ring() == (how == kaio::reaping::ring));
+}
+
+TEST_CASE("one thread waits, while another submits good requests and bad ones") {
+    auto const how = GENERATE(kaio::reaping::ring, kaio::reaping::syscall);
+    constexpr unsigned total = 50'000;
+    test::temporary_file file(4096);
+    kaio::context context(64, {.events = how});
+    std::atomic<unsigned> got{0};
+    std::thread waiter([&] {
+        std::array<kaio::io_event, 16> events;
+        while (got < total) got += *context.wait(events);
+    });
+    char buffer[16];
+    kaio::iocb good = kaio::read(file.fd(), buffer, 0), bad = kaio::read(-1, buffer, 0);
+    kaio::iocb* good_batch[] = {&good};
+    kaio::iocb* bad_batch[] = {&bad};
+    unsigned taken = 0;
+    for (unsigned sent = 0; sent < total;) {
+        sent += context.submit(good_batch).accepted();
+        taken += context.submit(bad_batch).accepted(); // refused as bad, or for want of room
+    }
+    waiter.join();
+    CHECK(taken == 0);
+    CHECK(context.in_flight() == 0);
+    CHECK(context.uses_ring() == (how == kaio::reaping::ring));
 }

@@ -29,7 +29,7 @@ breaks(
     "(void)next;",
 )
 breaks(*ring, "head moves on by what was copied", "unsigned const next = head + count;", "unsigned const next = head + there;")
-breaks(*ring, "no more events than are in flight", "if (there > in_flight) return distrust();", "")
+breaks(*ring, "no more events than are in flight", "if (there > announced()) return distrust();", "")
 breaks(*ring, "indices out of range are not believed", "if (head >= nr_ || tail >= nr_) return distrust();", "")
 breaks(*ring, "the magic is looked at", "ring->magic == aio_ring_magic && ", "")
 breaks(*ring, "the features are looked at", "ring->incompat_features == 0 && ", "")
@@ -109,7 +109,8 @@ breaks(*request, "an offset must be aligned too", "(size | static_cast<std::uint
 
 # The context.
 context = ("io/context.hpp", "io/context")
-breaks(*context, "what was refused is not in flight", "count_in(submitted_, accepted - count);", "")
+breaks(*context, "what was refused can give no event", "count_in(announced_, accepted - count);", "")
+breaks(*context, "what is being submitted is not in flight", "const noexcept { return __atomic_load_n(&announced_, __ATOMIC_RELAXED) - reaped(); }\n", "const noexcept { return __atomic_load_n(&accepted_, __ATOMIC_RELAXED) - reaped(); }\n")
 breaks(*context, "a refusal says why", "return {accepted, taken == 0 ? EAGAIN : static_cast<int>(-taken)};", "return {accepted, EAGAIN};")
 breaks(*context, "nobody waits for more than is in flight", "min > due) min = due;", "min > due) (void)due;")
 breaks(*context, "events of the call follow those of the ring", "get_events({events.data() + taken, events.size() - taken},", "get_events({events.data(), events.size() - taken},")

@@ -83,9 +83,9 @@ public:
     // Moving takes the requests in flight along. A moved-from context gives EINVAL for everything.
     basic_context(basic_context&& other) noexcept
         : kernel_(other.kernel_), id_(other.id_), process_(other.process_), capacity_(other.capacity_),
-          submitted_(other.submitted_), reaped_(other.reaped_), ring_(other.ring_) {
+          announced_(other.announced_), accepted_(other.accepted_), reaped_(other.reaped_), ring_(other.ring_) {
         other.process_ = nowhere;
-        other.capacity_ = other.submitted_ = other.reaped_ = 0;
+        other.capacity_ = other.announced_ = other.accepted_ = other.reaped_ = 0;
         other.ring_ = {};
     }
     basic_context& operator=(basic_context&& other) noexcept {
@@ -106,18 +106,21 @@ public:
     // are copied by the kernel (their addresses come back in io_event::obj); the memory they name must stay until they
     // complete. May block in the kernel where a file system or a full device queue does. A request may complete before
     // this returns. Errors, each for one request: EAGAIN (no room, see submission::ring_full), EBADF, EINVAL,
-    // EOPNOTSUPP (a flag), EFAULT; EINVAL for the whole batch in a forked child or of a moved-from context.
+    // EOPNOTSUPP (a flag), EFAULT; EINVAL for any batch, an empty one too, in a forked child or of a moved-from context.
     submission submit(view<iocb* const> batch) noexcept {
         if (!usable()) [[unlikely]]
-            return {0, batch.empty() ? 0 : EINVAL};
+            return {0, EINVAL};
         auto const count = static_cast<unsigned>(batch.size());
         for (iocb* block : batch) tools::submitting(block);
-        // Counted first: a thread that reaps must never see more events than requests.
-        count_in(submitted_, count);
+        // Announced first: a thread that reaps must never see more events than there can be. Counted as accepted
+        // afterwards: a thread that waits must never wait for a request that is refused.
+        count_in(announced_, count);
         long const taken =
             count != 0 ? kernel_.io_submit(id_, static_cast<long>(count), const_cast<iocb**>(batch.data())) : 0;
-        if (taken == static_cast<long>(count)) [[likely]]
+        if (taken == static_cast<long>(count)) [[likely]] {
+            count_in(accepted_, count);
             return {count, 0};
+        }
         return submit_rest(batch, taken);
     }
 
@@ -168,8 +171,14 @@ public:
     // For a wait that another thread may have to end. expect(): one more event may come than was submitted here, so
     // that wait() waits for it too. submit_expected(): any thread, after the one that waits has called expect(); hands
     // over that one request, and says whether the kernel took it. unexpect(): it will not come after all.
-    void expect() noexcept { count_in(submitted_, 1); }
-    void unexpect() noexcept { count_in(submitted_, ~0u); }
+    void expect() noexcept {
+        count_in(announced_, 1);
+        count_in(accepted_, 1);
+    }
+    void unexpect() noexcept {
+        count_in(accepted_, ~0u);
+        count_in(announced_, ~0u);
+    }
     result<void> submit_expected(iocb& block) noexcept {
         tools::submitting(&block);
         iocb* batch[] = {&block};
@@ -187,15 +196,17 @@ public:
     // Events in the ring: what reap() would give, if it fits. 0 without a trusted ring. No system call.
     unsigned completions() const noexcept {
         unsigned const there = usable() && ring_.trusted() ? ring_.available() : 0;
-        return there <= in_flight() ? there : 0;
+        return there <= announced() ? there : 0;
     }
 
     // Requests that the context was made for. The kernel may take more; that is not to be relied on.
     unsigned capacity() const noexcept { return capacity_; }
 
-    // Requests that the kernel accepted and whose events were not taken yet.
+    // Requests that the kernel accepted and whose events were not taken yet. While another thread is inside submit,
+    // those that it is submitting may not be counted.
     unsigned in_flight() const noexcept {
-        return __atomic_load_n(&submitted_, __ATOMIC_RELAXED) - __atomic_load_n(&reaped_, __ATOMIC_RELAXED);
+        unsigned const count = __atomic_load_n(&accepted_, __ATOMIC_RELAXED) - reaped();
+        return static_cast<int>(count) < 0 ? 0 : count; // an event may be taken before its request is counted
     }
 
     // Events taken, ever; it wraps.
@@ -228,18 +239,22 @@ private:
         unsigned accepted = 0;
         while (taken > 0) {
             accepted += static_cast<unsigned>(taken);
+            count_in(accepted_, static_cast<unsigned>(taken));
             if (accepted == count) return {count, 0};
             taken = kernel_.io_submit(id_, static_cast<long>(count - accepted),
                                       const_cast<iocb**>(batch.data()) + accepted);
         }
-        count_in(submitted_, accepted - count);
+        count_in(announced_, accepted - count);
         return {accepted, taken == 0 ? EAGAIN : static_cast<int>(-taken)};
     }
 
+    // The most events that can be in the ring.
+    unsigned announced() const noexcept { return __atomic_load_n(&announced_, __ATOMIC_RELAXED) - reaped(); }
+
     // REQUIRES: ring_.trusted()
     unsigned take(view<io_event> events) noexcept {
-        unsigned const count = ring_.take(events.data(), static_cast<unsigned>(events.size()), in_flight());
-        return taken(events.data(), count);
+        auto const most = [this] { return announced(); };
+        return taken(events.data(), ring_.take(events.data(), static_cast<unsigned>(events.size()), most));
     }
 
     long get_events(view<io_event> events, unsigned min, timeout limit, const sigset_t* mask) noexcept {
@@ -264,8 +279,10 @@ private:
     aio_context_id id_ = 0;
     unsigned process_ = nowhere; // the stamp of the process whose context this is
     unsigned capacity_ = 0;
-    unsigned submitted_ = 0; // requests accepted, ever; written by the submitting thread
-    unsigned reaped_ = 0;    // events taken, ever; written by the reaping thread
+    // How many, ever; they wrap. accepted_ follows announced_, which is ahead while io_submit decides.
+    unsigned announced_ = 0; // requests that the kernel was offered and has not refused; the submitting thread's
+    unsigned accepted_ = 0;  // requests that the kernel has taken; the submitting thread's
+    unsigned reaped_ = 0;    // events taken; the reaping thread's
     completion_ring ring_;
 };
 

@@ -45,10 +45,12 @@ public:
         return tail >= head ? tail - head : tail + nr_ - head;
     }
 
-    // Copies up to `max` events to `out`, oldest first, frees their slots, and says how many. If the ring shows more
-    // events than the `in_flight` requests can have given (RHEL 7 once delivered events twice), or its indices are
-    // out of range, it is never trusted again and gives 0. No system call, no allocation. REQUIRES: trusted()
-    unsigned take(io_event* out, unsigned max, unsigned in_flight) noexcept {
+    // Copies up to `max` events to `out`, oldest first, frees their slots, and returns how many. `announced()` returns
+    // how many events there can be at most. It is called after the tail was read, so that another thread may announce
+    // and submit requests meanwhile. If the ring shows more events (RHEL 7 once delivered events twice), or its indices
+    // are out of range, it is never trusted again and the result is 0. No system call, no allocation.
+    // REQUIRES: trusted()
+    template <class Announced> unsigned take(io_event* out, unsigned max, Announced announced) noexcept {
         // Relaxed: nobody else writes head while we are the consumer.
         unsigned const head = __atomic_load_n(&ring_->head, __ATOMIC_RELAXED);
         // Acquire: pairs with the smp_wmb between the kernel's write of an event and its write of tail.
@@ -56,7 +58,7 @@ public:
         if (head == tail) return 0;
         if (head >= nr_ || tail >= nr_) return distrust();
         unsigned const there = tail > head ? tail - head : tail + nr_ - head;
-        if (there > in_flight) return distrust();
+        if (there > announced()) return distrust();
 
         unsigned const count = there < max ? there : max;
         unsigned const to_end = nr_ - head;

@@ -292,6 +292,9 @@ TEST_CASE("when_all runs tasks side by side, and gives all that they give") {
     CHECK(*c == 3);
     CHECK(&d == &n);
     (void)kaio::sync_wait(loop, kaio::when_all());
+    auto const [e, f] = kaio::sync_wait(loop, kaio::when_all(after_a_while(loop, 5, 0ms), reference(n)));
+    CHECK(e == 5);
+    CHECK(&f == &n);
 
     std::vector<kaio::task<int>> many;
     for (int i = 0; i < 100; ++i) many.push_back(after_a_while(loop, i, std::chrono::milliseconds(i % 7)));

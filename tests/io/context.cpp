@@ -168,6 +168,14 @@ TEST_CASE("whatever keeps io_setup from making a context, the text has the call,
                       test::ContainsSubstring("kaio: io_setup(8): ") && test::ContainsSubstring(remedy));
 }
 
+TEST_CASE("without memory for the mark of its process there is no context, and io_setup is not called") {
+    test::script script;
+    script.no_mark = true;
+    auto const made = kaio::basic_context<test::scripted_kernel>::try_make(4, {}, test::scripted_kernel(script));
+    CHECK(made.error().value() == ENOMEM);
+    CHECK(script.setups == 0);
+}
+
 TEST_CASE("making do with less: halves, down to a floor, and says what it got") {
     test::script script;
     test::scripted_kernel const kernel(script);

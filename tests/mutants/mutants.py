@@ -52,17 +52,10 @@ breaks(
 
 # The process and the kernel.
 process = ("sys/process.hpp", "sys/process")
-breaks(*process, "a child has no stamp", "(void)::madvise(fresh, size, MADV_WIPEONFORK);", "")
-breaks(
-    *process,
-    "a process has one stamp",
-    "if (__atomic_compare_exchange_n(page, &stamp, next, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) return next;",
-    "__atomic_store_n(page, next, __ATOMIC_RELAXED);\n    return next;",
-)
+breaks(*process, "a child does not have its parent's mark", "(void)::madvise(page, size, MADV_WIPEONFORK);", "")
 kernel = ("sys/kernel.hpp", "sys/kernel")
 breaks(*kernel, "an error is a negative errno", "return result < 0 ? -errno : result;", "return result;")
-breaks(*kernel, "EPERM for io_pgetevents is remembered", "if (result != -ENOSYS && result != -EPERM) return result;", "if (result != -ENOSYS) return result;")
-breaks(*kernel, "io_pgetevents is asked once", "__atomic_store_n(&no_pgetevents, true, __ATOMIC_RELAXED);", "")
+breaks(*kernel, "EPERM for io_pgetevents reads as ENOSYS", "return result == -EPERM ? -ENOSYS : result;", "return result;")
 breaks(*kernel, "the signal set has the kernel's size", "sigset_size = 8;", "sigset_size = 128;")
 breaks(*kernel, "now() is in nanoseconds", "std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec", "std::int64_t{t.tv_sec} * 1'000'000 + t.tv_nsec / 1000")
 breaks("sys/kernel.hpp", "sys/kernel", "a child does not get the ring", "(void)::madvise(memory, size, MADV_DONTFORK);", "(void)memory, (void)size;")
@@ -116,7 +109,7 @@ breaks(*context, "nobody waits for more than is in flight", "min > due) min = du
 breaks(*context, "events of the call follow those of the ring", "get_events({events.data() + taken, events.size() - taken},", "get_events({events.data(), events.size() - taken},")
 breaks(*context, "events of the call are counted", "if (count > 0) taken(events.data(), static_cast<unsigned>(count));", "")
 breaks(*context, "destroying gives the context back", "if (usable()) kernel_.io_destroy(id_);", "")
-breaks(*context, "a child can't use its parent's context", "return process_ == kernel_.process();", "return process_ != nowhere;")
+breaks(*context, "a child can't use its parent's context", "__atomic_load_n(process_, __ATOMIC_RELAXED) == mark_of_process; }", "process_ != &mark_of_nobody; }")
 breaks(*context, "making do has a floor", "capacity / 2 > options.at_least ? capacity / 2 : options.at_least;", "capacity / 2;")
 breaks(*context, "a cancelled poll is a success", "answer == 0 || answer == -EINPROGRESS", "answer == 0")
 breaks(*context, "the limit of a wait is kept", "limit.ns() % 1'000'000'000};", "0};")

@@ -17,6 +17,9 @@ struct script {
     // The most requests that one io_submit takes: the rest of a larger batch is left, as the kernel may do at any time.
     long most_at_once = 1'000'000;
 
+    // There is no memory for the mark of the process.
+    bool no_mark = false;
+
     // Called before each io_submit and io_getevents that reaches the kernel.
     std::function<void()> before_submit, before_getevents;
 
@@ -68,8 +71,11 @@ public:
         ++script_->relaxes;
         kaio::linux_kernel::relax();
     }
-    unsigned process() const noexcept { return kaio::linux_kernel::process(); }
-    unsigned enter_process() const noexcept { return kaio::linux_kernel::enter_process(); }
+    void look() const noexcept {}
+    const unsigned* mark_process() const noexcept {
+        return script_->no_mark ? nullptr : kaio::linux_kernel::mark_process();
+    }
+    void unmark_process(const unsigned* mark) const noexcept { kaio::linux_kernel::unmark_process(mark); }
     void keep_from_children(void* memory, std::size_t size) const noexcept {
         kaio::linux_kernel::keep_from_children(memory, size);
     }

@@ -1,34 +1,18 @@
 #include "support/catch.hpp"
 #include "support/child.hpp"
 
-#include <thread>
-#include <vector>
-
 #include <kaio/sys/process.hpp>
 
-TEST_CASE("a process has one stamp, and its threads agree on it") {
-    unsigned const stamp = kaio::stamp_process();
-    CHECK(stamp != 0);
-    CHECK(kaio::stamp_process() == stamp);
-    CHECK(kaio::process_stamp() == stamp);
-    std::vector<unsigned> seen(8);
-    std::vector<std::thread> threads;
-    for (unsigned& s : seen) threads.emplace_back([&s] { s = kaio::stamp_process(); });
-    for (auto& t : threads) t.join();
-    CHECK(seen == std::vector<unsigned>(8, stamp));
-}
-
-TEST_CASE("no child has the stamp of an ancestor, before it asks for its own and after") {
-    unsigned const stamp = kaio::stamp_process();
-    CHECK(test::in_child([&] {
-              if (kaio::process_stamp() != 0) return 1;
-              unsigned const child = kaio::stamp_process();
-              if (child == 0 || child == stamp || kaio::process_stamp() != child) return 2;
-              return test::in_child([&] {
-                  if (kaio::process_stamp() != 0) return 3;
-                  unsigned const grandchild = kaio::stamp_process();
-                  return grandchild == 0 || grandchild == child || grandchild == stamp ? 4 : 0;
-              });
+TEST_CASE("a mark tells the process that made it from its children and their children") {
+    const unsigned* const mark = kaio::make_process_mark();
+    REQUIRE(mark != nullptr);
+    CHECK(*mark == kaio::mark_of_process);
+    CHECK(test::in_child([mark] {
+              if (*mark != kaio::mark_of_child) return 1;
+              const unsigned* const own = kaio::make_process_mark();
+              if (*own != kaio::mark_of_process || *mark != kaio::mark_of_child) return 2;
+              return test::in_child([=] { return *own != kaio::mark_of_child || *mark != kaio::mark_of_child ? 3 : 0; });
           }) == 0);
-    CHECK(kaio::process_stamp() == stamp);
+    CHECK(*mark == kaio::mark_of_process);
+    kaio::free_process_mark(mark);
 }

@@ -28,10 +28,14 @@ template <std::size_t... I, class... T> struct many_given<std::index_sequence<I.
 // all that kaio costs to compile.
 template <class... T> struct all_given : detail::many_given<std::index_sequence_for<T...>, T...> {
     template <std::size_t I> decltype(auto) get() & noexcept { return lvalue<I>(*this); }
+    template <std::size_t I> decltype(auto) get() const& noexcept { return const_lvalue<I>(*this); }
     template <std::size_t I> decltype(auto) get() && noexcept { return rvalue<I>(*this); }
 
 private:
     template <std::size_t I, class U> static U& lvalue(detail::one_given<I, U>& one) noexcept { return one.value; }
+    template <std::size_t I, class U> static const U& const_lvalue(const detail::one_given<I, U>& one) noexcept {
+        return one.value;
+    }
     template <std::size_t I, class U> static U&& rvalue(detail::one_given<I, U>& one) noexcept {
         return static_cast<U&&>(one.value);
     }

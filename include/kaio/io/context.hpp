@@ -56,7 +56,8 @@ private:
 template <kernel Kernel = linux_kernel> class basic_context {
 public:
     // Room for `capacity` requests in flight, 1 or more; they count against fs.aio-max-nr. Throws std::system_error
-    // with a text that names the call, the cause and the remedy. System calls: io_setup, madvise; no allocation.
+    // with a text that names the call, the cause and the remedy. System calls: io_setup, mmap (of a page), madvise; no
+    // allocation.
     explicit basic_context(unsigned capacity, context_options options = {}, Kernel kernel = {})
         : basic_context(unwrap(try_make(capacity, options, std::move(kernel)), capacity)) {}
 
@@ -65,14 +66,20 @@ public:
     static result<basic_context> try_make(unsigned capacity, context_options options = {},
                                           Kernel kernel = {}) noexcept {
         basic_context made(std::move(kernel));
-        int error = capacity == 0 ? -EINVAL : made.kernel_.io_setup(capacity, &made.id_);
+        if (capacity == 0) return result<basic_context>::failure(EINVAL);
+        const unsigned* const process = made.kernel_.mark_process();
+        if (!process) return result<basic_context>::failure(ENOMEM);
+        int error = made.kernel_.io_setup(capacity, &made.id_);
         while (error == -EAGAIN && options.at_least != 0 && capacity > options.at_least) {
             capacity = capacity / 2 > options.at_least ? capacity / 2 : options.at_least;
             error = made.kernel_.io_setup(capacity, &made.id_);
         }
-        if (error < 0) return result<basic_context>::failure(-error);
+        if (error < 0) {
+            made.kernel_.unmark_process(process);
+            return result<basic_context>::failure(-error);
+        }
         made.capacity_ = capacity;
-        made.process_ = made.kernel_.enter_process();
+        made.process_ = process;
         completion_ring const ring(made.id_);
         if (ring.trusted()) made.kernel_.keep_from_children(reinterpret_cast<void*>(made.id_), ring.mapped_size());
         if (options.events == reaping::ring || (options.events == reaping::automatic && !tools::under_valgrind()))
@@ -84,7 +91,7 @@ public:
     basic_context(basic_context&& other) noexcept
         : kernel_(other.kernel_), id_(other.id_), process_(other.process_), capacity_(other.capacity_),
           announced_(other.announced_), accepted_(other.accepted_), reaped_(other.reaped_), ring_(other.ring_) {
-        other.process_ = nowhere;
+        other.process_ = &mark_of_nobody;
         other.capacity_ = other.announced_ = other.accepted_ = other.reaped_ = 0;
         other.ring_ = {};
     }
@@ -97,9 +104,12 @@ public:
     }
 
     // io_destroy: cancels polls and waits until no disk request is in flight, so that no buffer is written to after
-    // it. The events that were not taken are lost: reap first what matters. In a forked child it does nothing.
+    // it. The events that were not taken are lost: reap first what matters. In a forked child it does nothing, and the
+    // mark stays: what the child inherited may still have to know whose it is.
     ~basic_context() {
-        if (usable()) kernel_.io_destroy(id_);
+        if (!usable()) return;
+        kernel_.io_destroy(id_);
+        kernel_.unmark_process(process_);
     }
 
     // Hands the batch to the kernel: one io_submit, and one more for each time the kernel took only a part. The iocbs
@@ -130,6 +140,7 @@ public:
     unsigned reap(view<io_event> events) noexcept {
         if (!usable()) [[unlikely]]
             return 0;
+        kernel_.look();
         if (ring_.trusted()) [[likely]] {
             unsigned const count = take(events);
             if (ring_.trusted()) [[likely]]
@@ -150,6 +161,7 @@ public:
     result<unsigned> wait(view<io_event> events, unsigned min = 1, timeout limit = {},
                           const sigset_t* mask = nullptr) noexcept {
         if (!usable() || min > events.size()) return result<unsigned>::failure(EINVAL);
+        kernel_.look();
         if (unsigned const due = in_flight(); min > due) min = due;
         unsigned taken = ring_.trusted() ? take(events) : 0;
         if (ring_.trusted() ? taken >= min : in_flight() == 0) return taken;
@@ -190,11 +202,13 @@ public:
     // Looks at the ring: true if reap() would give something. About a nanosecond, no system call. Without a trusted
     // ring: true if something is in flight, because only a system call can tell.
     bool has_completions() const noexcept {
+        kernel_.look();
         return usable() && (ring_.trusted() ? ring_.has_events() : in_flight() != 0);
     }
 
     // Events in the ring: what reap() would give, if it fits. 0 without a trusted ring. No system call.
     unsigned completions() const noexcept {
+        kernel_.look();
         unsigned const there = usable() && ring_.trusted() ? ring_.available() : 0;
         return there <= announced() ? there : 0;
     }
@@ -216,7 +230,10 @@ public:
     bool uses_ring() const noexcept { return ring_.trusted(); }
 
     // False in a forked child and of a moved-from context.
-    bool usable() const noexcept { return process_ == kernel_.process(); }
+    bool usable() const noexcept { return __atomic_load_n(process_, __ATOMIC_RELAXED) == mark_of_process; }
+
+    // The mark of the process whose context this is; see sys/process.hpp. It stays readable in children.
+    const unsigned* process_mark() const noexcept { return process_; }
 
     const Kernel& get_kernel() const noexcept { return kernel_; }
 
@@ -273,11 +290,9 @@ private:
         return count;
     }
 
-    static constexpr unsigned nowhere = ~0u; // no process has this stamp
-
     [[no_unique_address]] Kernel kernel_;
     aio_context_id id_ = 0;
-    unsigned process_ = nowhere; // the stamp of the process whose context this is
+    const unsigned* process_ = &mark_of_nobody;
     unsigned capacity_ = 0;
     // How many, ever; they wrap. accepted_ follows announced_, which is ahead while io_submit decides.
     unsigned announced_ = 0; // requests that the kernel was offered and has not refused; the submitting thread's

@@ -3,6 +3,8 @@
 // loop's thread's.
 #pragma once
 
+#include <cstdint>
+
 #include <kaio/sys/exchange.hpp>
 
 namespace kaio {
@@ -47,12 +49,12 @@ public:
     [[nodiscard]] bool awake() noexcept { return exchange(asleep(), nullptr); }
 
 private:
-    static posted* asleep() noexcept { return &asleep_; }
+    // No function lies at an odd address. A constant, and not the address of a variable: shared objects that use one
+    // loop may each have such a variable.
+    static posted* asleep() noexcept { return reinterpret_cast<posted*>(std::uintptr_t{1}); }
     bool exchange(posted* from, posted* to) noexcept {
         return __atomic_compare_exchange_n(&head_, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     }
-
-    static inline posted asleep_{nullptr, nullptr}; // only its address counts
 
     posted* head_ = nullptr; // asleep(), or what was pushed, the newest first
 };

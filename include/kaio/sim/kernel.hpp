@@ -41,12 +41,11 @@ public:
     }
     void relax() const noexcept { world_->relax(); }
 
-    // A context asks before each look at its ring, so this is where time passes for a program that only looks.
-    unsigned process() const noexcept {
-        world_->advance(world::look);
-        return 1;
-    }
-    unsigned enter_process() const noexcept { return 1; }
+    // Time passes for a program that only looks.
+    void look() const noexcept { world_->advance(world::look); }
+    // A simulated process has no children.
+    const unsigned* mark_process() const noexcept { return &mark_of_process; }
+    void unmark_process(const unsigned*) const noexcept {}
     void keep_from_children(void*, std::size_t) const noexcept {}
 
     // A post by the loop's own thread never needs it, and other threads must leave a simulated world alone.

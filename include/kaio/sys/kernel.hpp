@@ -44,7 +44,8 @@ concept gives = same<T, U>;
 // No function may throw.
 template <class Kernel>
 concept kernel = requires(Kernel k, aio_context_id id, iocb** batch, iocb* block, io_event* events,
-                          const kernel_timespec* timeout, const sigset_t* mask, void* memory, std::size_t size) {
+                          const kernel_timespec* timeout, const sigset_t* signals, void* memory, std::size_t size,
+                          const unsigned* mark) {
     // io_setup(2): a context for `unsigned` events; its id goes to the pointer, which must point at 0.
     { k.io_setup(0u, &id) } noexcept -> detail::gives<int>;
     // io_destroy(2): waits for requests in flight; their events are lost.
@@ -54,16 +55,18 @@ concept kernel = requires(Kernel k, aio_context_id id, iocb** batch, iocb* block
     // io_getevents(2): waits for at least min (first) and takes at most max (second) events; no timeout: for ever.
     { k.io_getevents(id, 0l, 0l, events, timeout) } noexcept -> detail::gives<long>;
     // io_pgetevents(2): the same with a signal mask for the time of the wait.
-    { k.io_pgetevents(id, 0l, 0l, events, timeout, mask) } noexcept -> detail::gives<long>;
+    { k.io_pgetevents(id, 0l, 0l, events, timeout, signals) } noexcept -> detail::gives<long>;
     // io_cancel(2): -EINPROGRESS when the request's event will come through the ring.
     { k.io_cancel(id, block, events) } noexcept -> detail::gives<int>;
     // Monotonic time in nanoseconds.
     { k.now() } noexcept -> detail::gives<std::int64_t>;
     // Called between two looks at an empty ring.
     { k.relax() } noexcept;
-    // process_stamp() and stamp_process() of sys/process.hpp.
-    { k.process() } noexcept -> detail::gives<unsigned>;
-    { k.enter_process() } noexcept -> detail::gives<unsigned>;
+    // Called before each look at a ring: a kernel that is simulated lets time pass here.
+    { k.look() } noexcept;
+    // A mark as sys/process.hpp has it, or null if there is no memory for one. And its end.
+    { k.mark_process() } noexcept -> detail::gives<const unsigned*>;
+    { k.unmark_process(mark) } noexcept;
     // Keeps the ring's memory from children made by fork.
     { k.keep_from_children(memory, size) } noexcept;
     // A descriptor of which io_submit reads 0 bytes at once: what wakes a loop that sleeps. And its end.
@@ -98,10 +101,9 @@ struct linux_kernel {
         return io_pgetevents(id, min, max, events, timeout, nullptr);
     }
 
-    // ENOSYS where the kernel (before 4.18) or a seccomp filter (EPERM) has no io_pgetevents; asked only once then.
+    // ENOSYS where the kernel (before 4.18) or a seccomp filter (EPERM) has no io_pgetevents.
     static long io_pgetevents(aio_context_id id, long min, long max, io_event* events, const kernel_timespec* timeout,
                               const sigset_t* mask) noexcept {
-        if (__atomic_load_n(&no_pgetevents, __ATOMIC_RELAXED)) return -ENOSYS;
         aio_sigset const set{reinterpret_cast<std::uintptr_t>(mask), sigset_size};
         long result = -ENOSYS;
 #if defined(__NR_io_pgetevents_time64)
@@ -114,9 +116,7 @@ struct linux_kernel {
         if (sizeof(long) == 4 && result == -ENOSYS)
             result = checked(::syscall(__NR_io_pgetevents, id, min, max, events, narrowed(timeout, narrow), &set));
 #endif
-        if (result != -ENOSYS && result != -EPERM) return result;
-        __atomic_store_n(&no_pgetevents, true, __ATOMIC_RELAXED);
-        return -ENOSYS;
+        return result == -EPERM ? -ENOSYS : result;
     }
 
     // From the vDSO: no system call where the clock source allows it.
@@ -147,15 +147,14 @@ struct linux_kernel {
     }
     static void close_waker(int fd) noexcept { ::syscall(__NR_close, fd); }
 
-    static unsigned process() noexcept { return process_stamp(); }
-    static unsigned enter_process() noexcept { return stamp_process(); }
+    static void look() noexcept {}
+    static const unsigned* mark_process() noexcept { return make_process_mark(); }
+    static void unmark_process(const unsigned* mark) noexcept { free_process_mark(mark); }
     static void keep_from_children(void* memory, std::size_t size) noexcept {
         (void)::madvise(memory, size, MADV_DONTFORK);
     }
 
 private:
-    static inline bool no_pgetevents = false;
-
 #if defined(__mips__)
     static constexpr std::uintptr_t sigset_size = 16; // the kernel's signal set, not the C library's sigset_t
 #else

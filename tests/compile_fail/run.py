@@ -1,4 +1,5 @@
-"""run.py INCLUDE CASE.cpp... -- COMPILER...: each file compiles, and with -DWRONG it fails with the message it names."""
+"""run.py INCLUDE CASE.cpp... -- COMPILER...: each file compiles, and with -DWRONG it fails with the message it names. With
+a line `// only: clang`, it is tried with Clang alone, because GCC says nothing there."""
 
 import os
 import re
@@ -10,6 +11,7 @@ import report
 
 arguments, compiler = sys.argv[1 : sys.argv.index("--")], sys.argv[sys.argv.index("--") + 1 :]
 include, sources = arguments[0], arguments[1:]
+clang = "clang" in subprocess.run(compiler + ["--version"], capture_output=True, text=True).stdout
 
 
 def compile(source, *flags):
@@ -32,6 +34,8 @@ def wrong(source):
         expected = re.findall(r"^\s*// expect: (.*\S)\s*$", text, re.MULTILINE)
         if not expected or "#ifdef WRONG" not in text:
             return "the file needs a line `// expect: message` and an `#ifdef WRONG`"
+        if re.search(r"^// only: clang$", text, re.MULTILINE) and not clang:
+            raise report.Skip("this compiler does not warn of it")
         result = compile(source, "-DWRONG")
         if result.returncode == 0:
             return "compiles, but should not"

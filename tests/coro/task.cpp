@@ -60,9 +60,7 @@ TEST_CASE("a task gives values, references, move-only objects and exceptions, an
         flag = true;
         co_return;
     };
-    {
-        kaio::task<> unused = lazy(ran);
-    }
+    { kaio::task<> unused = lazy(ran); }
     CHECK_FALSE(ran);
     kaio::task<> one = lazy(ran), two = std::move(one);
     CHECK_FALSE(one);
@@ -140,9 +138,7 @@ TEST_CASE("what a task holds is destroyed, whether it ends, throws or never begi
     CHECK(alive == 0);
     CHECK_THROWS(kaio::sync_wait(loop, holder(counted(alive), true)));
     CHECK(alive == 0);
-    {
-        kaio::task<counted> const never = holder(counted(alive), false);
-    }
+    { kaio::task<counted> const never = holder(counted(alive), false); }
     CHECK(alive == 0);
 }
 
@@ -280,6 +276,137 @@ TEST_CASE("destroying a coroutine that waits for a request ends the program with
           }) == 1000 + SIGABRT);
 }
 
+TEST_CASE("a coroutine that yields again and again does not keep sync_wait from its read") {
+    test::temporary_file file(4096);
+    kaio::loop loop(4);
+    bool finished = false;
+    unsigned yields = 0;
+    auto const background = [&]() -> kaio::task<> {
+        while (!finished && ++yields < 1000) co_await loop.sleep_for(0ms);
+    };
+    kaio::spawn(loop, background());
+    CHECK(kaio::sync_wait(loop, read_some(loop, file, 0)) == 64);
+    finished = true;
+    CHECK(yields < 10);
+    loop.run();
+}
+
+TEST_CASE("run inside a coroutine returns when all else has ended, although the coroutine itself has not") {
+    test::temporary_file file(4096);
+    kaio::loop loop(4);
+    int ended = 0;
+    auto const work = [&](bool at_once) -> kaio::task<> {
+        if (!at_once) (void)co_await read_some(loop, file, 0);
+        std::vector<char> buffer(64);
+        loop.submit(kaio::read(file, buffer, 64), [&](kaio::io_result r) { ended += r.bytes() == 64; });
+        loop.run();
+        CHECK(loop.in_flight() == 0);
+        ++ended;
+    };
+    for (bool const at_once : {false, true}) {
+        kaio::sync_wait(loop, work(at_once));
+        kaio::spawn(loop, work(at_once));
+        loop.run();
+    }
+    CHECK(ended == 8);
+    loop.submit(kaio::after(0ms), [&](kaio::io_result) { kaio::sync_wait(loop, work(false)); });
+    loop.run();
+    CHECK(ended == 10);
+}
+
+// Coroutine types as other libraries have them: each does something else with what is awaited before it awaits it.
+template <class Awaiter> struct kept { // in an object of its own, to resume on an executor, say
+    Awaiter inner;
+    bool await_ready() { return inner.await_ready(); }
+    template <class Promise> auto await_suspend(std::coroutine_handle<Promise> frame) {
+        return inner.await_suspend(std::coroutine_handle<>(frame)); // of which the promise is not known
+    }
+    decltype(auto) await_resume() { return inner.await_resume(); }
+};
+struct keeping {
+    template <class T> static auto transform(T&& what) { return kept<std::remove_cvref_t<T>>{std::forward<T>(what)}; }
+};
+struct forwarding {
+    template <class T> static T&& transform(T&& what) { return std::forward<T>(what); }
+};
+struct on_the_heap {
+    template <class T> static auto transform(T&& what) {
+        struct owner {
+            std::unique_ptr<std::remove_cvref_t<T>> inner;
+            bool await_ready() { return inner->await_ready(); }
+            void await_suspend(std::coroutine_handle<> frame) { inner->await_suspend(frame); }
+            decltype(auto) await_resume() { return inner->await_resume(); }
+        };
+        return owner{std::make_unique<std::remove_cvref_t<T>>(std::forward<T>(what))};
+    }
+};
+template <class Way> struct foreign {
+    struct promise_type {
+        foreign get_return_object() const noexcept { return {}; }
+        std::suspend_never initial_suspend() const noexcept { return {}; }
+        std::suspend_never final_suspend() const noexcept { return {}; }
+        void return_void() const noexcept {}
+        void unhandled_exception() const noexcept { std::abort(); }
+        template <class T> decltype(auto) await_transform(T&& what) { return Way::transform(std::forward<T>(what)); }
+    };
+};
+
+TEMPLATE_TEST_CASE("requests, whole transfers and timers can be awaited in any coroutine type", "", keeping, forwarding,
+                   on_the_heap) {
+    test::temporary_file file(4096);
+    kaio::loop loop(4);
+    std::size_t bytes = 0;
+    auto const work = [&]() -> foreign<TestType> {
+        std::vector<char> buffer(64);
+        kaio::io_result const part = co_await loop.submit(kaio::read(file, buffer, 0));
+        kaio::transfer_result const whole = co_await loop.submit(kaio::fully(kaio::read(file, buffer, 0)));
+        kaio::io_result const slept = co_await loop.sleep_for(1ms);
+        auto later = loop.submit(kaio::read(file, buffer, 4000));
+        kaio::io_result const moved = co_await std::move(later);
+        bytes = part.bytes() + whole.bytes() + moved.bytes() + (slept ? 1000 : 0);
+    };
+    work();
+    loop.run();
+    CHECK(bytes == 64 + 64 + 64 + 1000);
+}
+
+TEST_CASE("in a forked child the frame of a coroutine that waits may be destroyed: the request is the parent's") {
+    struct owned { // a coroutine type that destroys its frame at any time
+        struct promise_type {
+            owned get_return_object() { return owned(std::coroutine_handle<promise_type>::from_promise(*this)); }
+            std::suspend_never initial_suspend() const noexcept { return {}; }
+            std::suspend_always final_suspend() const noexcept { return {}; }
+            void return_void() const noexcept {}
+            void unhandled_exception() const noexcept { std::abort(); }
+        };
+        explicit owned(std::coroutine_handle<promise_type> made) : frame(made) {}
+        owned(owned&& other) noexcept : frame(std::exchange(other.frame, nullptr)) {}
+        ~owned() {
+            if (frame) frame.destroy();
+        }
+        std::coroutine_handle<promise_type> frame;
+    };
+    auto loop = std::make_unique<kaio::loop>(4);
+    auto const wait = [](kaio::loop& l) -> owned { (void)co_await l.sleep_for(1ms); };
+    auto const read = [](kaio::loop& l, int fd) -> owned { (void)co_await l.submit(kaio::poll(fd, 1)); };
+    int pipe[2];
+    REQUIRE(::pipe(pipe) == 0);
+    auto timer = std::make_unique<owned>(wait(*loop));
+    auto poll = std::make_unique<owned>(read(*loop, pipe[0]));
+    loop->flush();
+    CHECK(test::in_child([&] {
+              std::signal(SIGABRT, SIG_DFL);
+              kaio::loop own(1); // a loop of the child's own makes no difference
+              timer.reset();
+              loop.reset();
+              poll.reset();
+              return 0;
+          }) == 0);
+    loop.reset();
+    ::close(pipe[0]);
+    ::close(pipe[1]);
+}
+
 TEST_CASE("when_all runs tasks side by side, and gives all that they give") {
     kaio::loop loop(4);
     int n = 4;
@@ -338,10 +465,12 @@ TEST_CASE("for_each_concurrent keeps so many in flight, does each once, and stop
     std::sort(done.begin(), done.end());
     CHECK(done == elements);
 
-    std::vector<char> buffer(64);
-    kaio::sync_wait(loop, kaio::for_each_concurrent(std::vector<std::int64_t>{0, 64, 128}, limit, [&](std::int64_t at) {
-                        return loop.submit(kaio::read(file, buffer, at)); // anything that can be awaited
-                    }));
+    std::size_t bytes = 0;
+    kaio::sync_wait(loop, kaio::for_each_concurrent(
+                              std::vector<std::int64_t>{0, 64, 128}, limit,
+                              [&](std::int64_t at) -> kaio::task<> { bytes += co_await read_some(loop, file, at); }));
+    CHECK(bytes == 3 * 64);
+    kaio::sync_wait(loop, kaio::for_each_concurrent(elements, limit, [](int) { return std::suspend_never(); }));
 
     done.clear();
     auto const failing = [&](int i) -> kaio::task<> {

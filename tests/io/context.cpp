@@ -176,6 +176,21 @@ TEST_CASE("without memory for the mark of its process there is no context, and i
     CHECK(script.setups == 0);
 }
 
+TEST_CASE("the mark of the process goes with its context, and with one that could not be made") {
+    test::script script;
+    script.setup[1] = -EINVAL;
+    using scripted_context = kaio::basic_context<test::scripted_kernel>;
+    CHECK(scripted_context::try_make(4, {}, test::scripted_kernel(script)).error().value() == EINVAL);
+    CHECK(script.marks == 0);
+    {
+        scripted_context context(4, {}, test::scripted_kernel(script));
+        CHECK(script.marks == 1);
+        scripted_context const moved(std::move(context));
+        CHECK(script.marks == 1);
+    }
+    CHECK(script.marks == 0);
+}
+
 TEST_CASE("making do with less: halves, down to a floor, and says what it got") {
     test::script script;
     test::scripted_kernel const kernel(script);
@@ -288,7 +303,8 @@ TEST_CASE("a wait gives what is in the ring first, and what it waited for behind
 }
 
 TEST_CASE("a wait that a signal ends says EINTR, with SA_RESTART and without") {
-    struct sigaction action{}, old;
+    struct sigaction action {
+    }, old;
     action.sa_handler = on_alarm;
     action.sa_flags = GENERATE(0, SA_RESTART);
     ::sigaction(SIGALRM, &action, &old);
@@ -409,6 +425,11 @@ TEST_CASE("what every operation does, on a real file") {
     CHECK(result_of(context, kaio::read(fd, back, 106)) == 6);
     CHECK(std::string(back.data(), 6) == "hello!");
     CHECK(result_of(context, kaio::read(fd, back, 106).priority(kaio::priority_class::best_effort, 7)) == 6);
+    for (auto const klass :
+         {kaio::priority_class::none, kaio::priority_class::best_effort, kaio::priority_class::idle}) {
+        CHECK(result_of(context, kaio::read(fd, back, 106).priority(klass)) == 6);
+        CHECK(result_of(context, kaio::read(fd, back, 106).priority(klass, 1000)) == 6);
+    }
 }
 
 TEST_CASE("a completed request adds 1 to the eventfd it notifies") {

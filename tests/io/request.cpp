@@ -56,6 +56,8 @@ TEST_CASE("modifiers change a copy") {
     CHECK(changed.aio_flags == 3);
     CHECK(changed.aio_resfd == 42);
     CHECK(plain.notify(42).priority(kaio::priority_class::idle).block().aio_flags == 3); // in any order
+    CHECK(plain.priority(kaio::priority_class::none).block().aio_reqprio == 0);
+    CHECK(plain.priority(kaio::priority_class::best_effort, 8).block().aio_reqprio == (2 << 13 | 7)); // not the first
     check(plain, kaio::opcode::pwrite, 1, at(buffer), 16, 0);
 }
 

@@ -6,11 +6,13 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <functional>
 #include <memory>
 #include <random>
 #include <set>
 #include <span>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -390,7 +392,8 @@ void count_alarm(int) { alarms = alarms + 1; }
 
 TEST_CASE("signals during a wait lose nothing, with SA_RESTART and without") {
     int const flags = GENERATE(0, SA_RESTART);
-    struct sigaction action{}, old_action;
+    struct sigaction action {
+    }, old_action;
     action.sa_handler = count_alarm;
     action.sa_flags = flags;
     ::sigaction(SIGALRM, &action, &old_action);
@@ -417,7 +420,8 @@ TEST_CASE("signals during a wait lose nothing, with SA_RESTART and without") {
 TEST_CASE("run_one with a signal mask ends when a signal comes that only the mask lets in") {
     static volatile std::sig_atomic_t received;
     received = 0;
-    struct sigaction action{}, before{};
+    struct sigaction action {
+    }, before{};
     action.sa_handler = [](int) { received = 1; };
     ::sigaction(SIGUSR1, &action, &before);
     sigset_t blocked, old;
@@ -548,7 +552,8 @@ TEST_CASE("handlers of any size, alignment and kind") {
     total = 0;
     loop.submit(kaio::read(file, buffer, 0), large{&total, {}});
     loop.submit(kaio::read(file, buffer, 0), moves_by_throwing(&total));
-    loop.submit(kaio::read(file, buffer, 0), +[](kaio::io_result r) { total += r.bytes(); });
+    loop.submit(
+        kaio::read(file, buffer, 0), +[](kaio::io_result r) { total += r.bytes(); });
     std::unique_ptr<int> moves_only(new int(1));
     loop.submit(kaio::read(file, buffer, 0), [p = std::move(moves_only)](kaio::io_result r) { total += r.bytes(); });
     auto named = [](kaio::io_result r) { total += r.bytes(); };
@@ -611,6 +616,187 @@ TEST_CASE("destroying a loop completes everything: in flight with its result, po
     CHECK(polls == std::vector<std::int64_t>(3, -ECANCELED));
     CHECK(reads == std::vector<std::int64_t>{64});
     CHECK(late == std::vector<std::int64_t>(21, -ECANCELED));
+}
+
+TEST_CASE("completions, timers and posts take turns: what is always there keeps nothing else from its turn") {
+    test::temporary_file file(64);
+    kaio::loop loop(4);
+    std::vector<char> buffer(64);
+    auto const runs = GENERATE(0, 1, 2); // run_one, poll, and run for a while
+    bool stop = false;
+    unsigned timers = 0, reads = 0, posts = 0;
+    std::function<void()> const time = [&] {
+        loop.submit(kaio::after(0ms), [&](kaio::io_result) {
+            if (++timers; !stop) time();
+        });
+    };
+    std::function<void()> const read = [&] {
+        loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result) {
+            if (++reads; !stop) read();
+        });
+    };
+    std::function<void()> const post = [&] {
+        loop.post([&] {
+            if (++posts; !stop) post();
+        });
+    };
+    time();
+    read();
+    post();
+    for (int i = 0; i < 300; ++i) {
+        if (runs == 0)
+            loop.run_one();
+        else if (runs == 1)
+            loop.poll();
+        else
+            loop.run_for(1us);
+    }
+    CHECK(timers >= 90);
+    CHECK(reads >= 90);
+    CHECK(posts >= 90);
+    stop = true;
+    loop.run();
+}
+
+TEST_CASE("handlers that always throw keep nothing else from its turn") {
+    test::temporary_file file(64);
+    kaio::loop loop(4);
+    std::vector<char> buffer(64);
+    bool stop = false;
+    unsigned reads = 0, posts = 0, thrown = 0;
+    std::function<void()> const time = [&] {
+        loop.submit(kaio::after(0ms), [&](kaio::io_result) {
+            if (stop) return;
+            time();
+            throw std::runtime_error("timer");
+        });
+    };
+    std::function<void()> const read = [&] {
+        loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result) {
+            if (++reads; stop) return;
+            read();
+            throw std::runtime_error("read");
+        });
+    };
+    std::function<void()> const post = [&] {
+        loop.post([&] {
+            if (++posts; !stop) post();
+        });
+    };
+    time();
+    read();
+    post();
+    for (int i = 0; i < 300; ++i) try {
+            loop.poll();
+        } catch (const std::runtime_error&) {
+            ++thrown;
+        }
+    CHECK(thrown >= 100);
+    CHECK(reads >= 90);
+    CHECK(posts >= 90);
+    stop = true;
+    loop.run();
+}
+
+TEST_CASE("a handler that cancels what it has just submitted, for ever, does not keep poll from returning") {
+    kaio::loop loop(4);
+    unsigned calls = 0;
+    bool stop = false;
+    std::function<void()> handler;
+    kaio::owned_operation op([&](kaio::io_result) { handler(); });
+    handler = [&] {
+        if (stop || ++calls == 1000) return;
+        loop.submit(kaio::after(1h), op);
+        CHECK(loop.cancel(op));
+    };
+    loop.submit(kaio::after(0ms), op);
+    CHECK(loop.poll() == 1);
+    CHECK(loop.poll() == 1);
+    CHECK(calls == 2);
+    stop = true;
+    loop.run();
+}
+
+TEST_CASE("polling without end, and without a trusted ring, takes events by io_getevents that never waits") {
+    test::temporary_file file(64);
+    std::vector<char> buffer(64);
+    kaio::loop loop(4, {.poll_limit = kaio::timeout(), .setup = {.events = kaio::reaping::syscall}});
+    std::size_t bytes = 0;
+    loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result r) { bytes += r.bytes(); });
+    loop.submit(kaio::after(1ms), [&](kaio::io_result) {
+        loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result r) { bytes += r.bytes(); });
+    });
+    loop.post([&] { ++bytes; });
+    loop.run();
+    CHECK(bytes == 64 + 64 + 1);
+}
+
+TEST_CASE("a loop that is destroyed inside a handler of its own ends the program with a message when that returns") {
+    int const which = GENERATE(range(0, 6));
+    test::temporary_file const said(0);
+    int const status = test::in_child([&] {
+        std::signal(SIGABRT, SIG_DFL); // not Catch2's
+        ::dup2(said.fd(), STDERR_FILENO);
+        test::temporary_file file(64);
+        std::vector<char> buffer(64);
+        auto loop = std::make_unique<kaio::loop>(4);
+        auto const end = [&loop](auto...) { loop.reset(); };
+        auto const end_and_throw = [&loop](kaio::io_result) {
+            loop.reset();
+            throw std::runtime_error("and then");
+        };
+        if (which == 0) loop->submit(kaio::read(file, buffer, 0), end);
+        if (which == 1) loop->submit(kaio::after(0ms), end);
+        if (which == 2) loop->post(end);
+        if (which == 3) loop->submit(kaio::read(file, buffer, 0), end_and_throw);
+        if (which == 4) loop->submit(kaio::after(0ms), [&](kaio::io_result) { loop->post(end), loop->run(); });
+        if (which == 5) { // to leave by exit is another matter: nothing returns
+            loop->submit(kaio::read(file, buffer, 0), [&](kaio::io_result) {
+                loop.reset();
+                ::_exit(5);
+            });
+        }
+        loop->run_one();
+        return 0;
+    });
+    if (which == 5) {
+        CHECK(status == 5);
+        return;
+    }
+    CHECK(status == 1000 + SIGABRT);
+    char text[512] = {};
+    (void)!::pread(said.fd(), text, sizeof text - 1, 0);
+    CHECK_THAT(std::string(text), test::ContainsSubstring("destroyed inside one of its own handlers") &&
+                                      test::ContainsSubstring("when run has returned"));
+}
+
+TEST_CASE("a forked child may leave by exit: operations that are in flight, waiting or timed are its parent's") {
+    silent_eventfd event;
+    auto const ignore = [](kaio::io_result) {};
+    auto loop = std::make_unique<kaio::loop>(1);
+    std::vector<std::unique_ptr<kaio::owned_operation<decltype(ignore)>>> operations;
+    for (int i = 0; i < 3; ++i) operations.push_back(std::make_unique<kaio::owned_operation<decltype(ignore)>>(ignore));
+    loop->submit(kaio::poll(event.fd, POLLIN), *operations[0]);
+    loop->submit(kaio::poll(event.fd, POLLIN), *operations[1]);
+    loop->submit(kaio::after(1h), *operations[2]);
+    loop->flush();
+    bool const loop_first = GENERATE(false, true);
+    CHECK(test::in_child([&] {
+              std::signal(SIGABRT, SIG_DFL);
+              kaio::loop own(1); // a loop of the child's own makes no difference
+              if (loop_first) loop.reset();
+              operations.clear();
+              return 0;
+          }) == 0);
+    CHECK(test::in_child([&] { // but what the child has submitted itself does
+              std::signal(SIGABRT, SIG_DFL);
+              ::close(STDERR_FILENO);
+              kaio::loop own(1);
+              kaio::owned_operation op(ignore);
+              own.submit(kaio::after(1h), op);
+              return 0;
+          }) == 1000 + SIGABRT);
+    loop.reset();
 }
 
 TEST_CASE("a loop that was moved from refuses to run, and cancels what is submitted to it") {

@@ -28,6 +28,7 @@ struct script {
 
     // Calls so far, answered by the script or by the kernel.
     unsigned setups = 0, destroys = 0, submits = 0, waits = 0, masked_waits = 0, cancels = 0, relaxes = 0, wakers = 0;
+    int marks = 0; // of processes, made and not freed
 };
 
 class scripted_kernel {
@@ -73,9 +74,14 @@ public:
     }
     void look() const noexcept {}
     const unsigned* mark_process() const noexcept {
-        return script_->no_mark ? nullptr : kaio::linux_kernel::mark_process();
+        if (script_->no_mark) return nullptr;
+        ++script_->marks;
+        return kaio::linux_kernel::mark_process();
     }
-    void unmark_process(const unsigned* mark) const noexcept { kaio::linux_kernel::unmark_process(mark); }
+    void unmark_process(const unsigned* mark) const noexcept {
+        --script_->marks;
+        kaio::linux_kernel::unmark_process(mark);
+    }
     void keep_from_children(void* memory, std::size_t size) const noexcept {
         kaio::linux_kernel::keep_from_children(memory, size);
     }

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <kaio/coro/task.hpp>
+#include <kaio/io/result.hpp>
 
 namespace kaio {
 
@@ -50,6 +51,16 @@ struct worker {
     };
 };
 
+// What `co_await` of an A gives.
+template <class A> decltype(auto) awaited(A&& awaitable) {
+    if constexpr (requires { static_cast<A&&>(awaitable).operator co_await(); })
+        return static_cast<A&&>(awaitable).operator co_await().await_resume();
+    else if constexpr (requires { operator co_await(static_cast<A&&>(awaitable)); })
+        return operator co_await(static_cast<A&&>(awaitable)).await_resume();
+    else
+        return awaitable.await_resume();
+}
+
 template <class Work> worker do_each(Work& work) {
 #if defined(__cpp_exceptions)
     try {
@@ -57,6 +68,9 @@ template <class Work> worker do_each(Work& work) {
         while (!work.thrown && work.next != work.end) {
             decltype(auto) element = *work.next;
             ++work.next;
+            static_assert(!can_fail<std::remove_cvref_t<decltype(awaited(work.function(element)))>>,
+                          "kaio: for_each_concurrent drops what its function awaits, and this may be an error: let the "
+                          "function be a coroutine that looks at it and returns a task<>");
             (void)co_await work.function(element);
         }
 #if defined(__cpp_exceptions)
@@ -80,7 +94,7 @@ template <class Range, class Function> task<void> do_all(Range range, std::size_
             for (std::size_t i = 0; i < limit && began && !of.thrown; ++i) {
                 began = false;
                 ++of.waiter.left;
-                of.thrown.guard([&] { // an exception waits until the workers that began have ended
+                of.thrown.guard([&] {                 // an exception waits until the workers that began have ended
                     if (!(of.next != of.end)) return; // as a range-for asks
                     do_each(of);
                     began = true;
@@ -98,7 +112,8 @@ template <class Range, class Function> task<void> do_all(Range range, std::size_
 } // namespace detail
 
 // Awaits `function(element)` for each element of `range`, in its order, at most `limit` (1 or more) at once; it may
-// return a task, or anything else that can be awaited, such as loop.submit(...). What that gives is dropped. After an
+// return a task, or anything else that can be awaited. What that gives is dropped, and must not be a result that may be
+// an error, such as loop.submit's: a task<> can look at it. After an
 // exception no more elements are begun, and when those that were have ended, the first exception is thrown. A range
 // that is an lvalue must stay until the task has ended, another is moved into it; elements that are not values must
 // stay valid when the iterator moves on. Allocates `limit` frames, and what `function` does.

@@ -46,11 +46,16 @@ template <class Loop, class T> detached run_detached(Loop& in, task<T> work) {
 } // namespace detail
 
 // Starts the task now: it runs on the caller's stack until it first suspends, and from then on inside poll and run.
-// What it gives is dropped; an exception that leaves it leaves poll or run, as a handler's does. Whoever destroys the
+// What it returns is dropped, and must not be a result that may be an error; an exception that leaves it leaves poll
+// or run, as a handler's does. Whoever destroys the
 // loop waits for it: its requests complete, those not yet submitted with ECANCELED, and a task that goes on submitting
 // whatever the result keeps the destructor from ending; an exception is dropped there. A task that waits for anything
 // but the loop when that is destroyed is never resumed, and its frame stays allocated. Two allocations, of frames. The
 // loop's thread.
-template <class Loop, class T> void spawn(Loop& in, task<T> work) { detail::run_detached(in, std::move(work)); }
+template <class Loop, class T> void spawn(Loop& in, task<T> work) {
+    static_assert(!detail::can_fail<T>, "kaio: spawn drops what its task returns, and this may be an error: let a "
+                                        "task<> look at it");
+    in.inside([&] { detail::run_detached(in, std::move(work)); });
+}
 
 } // namespace kaio

@@ -19,7 +19,7 @@ template <class Loop, class T> T sync_wait(Loop& in, task<T> work) {
     detail::first_exception other;
     int error = 0;
     in.hold();
-    work.start(waiter);
+    in.inside([&] { work.start(waiter); });
     while (waiter.left != 0 && error == 0)
         other.guard([&] {
             if (auto const one = in.try_run_one(); !one) error = one.error().value();

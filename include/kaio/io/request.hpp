@@ -25,8 +25,8 @@ public:
     constexpr descriptor(int fd) noexcept : fd_(fd) {}
     template <class File>
         requires requires(const File& file) {
-            { file.fd() } noexcept;
-        }
+                     { file.fd() } noexcept;
+                 }
     descriptor(const File& file) noexcept : fd_(file.fd()) {
         if constexpr (requires {
                           file.alignment();
@@ -73,11 +73,13 @@ public:
         return changed;
     }
 
-    // An I/O priority (4.18): level 0 (first) to 7 within the class. Refused with EPERM or EINVAL at submission.
+    // An I/O priority (4.18): level 0 (first) to 7 (last, also for what is greater) within the class; `none` has no
+    // levels, and ignores it. Refused with EPERM or EINVAL at submission.
     constexpr request priority(priority_class klass, unsigned level = 4) const noexcept {
+        unsigned const valid = klass == priority_class::none ? 0 : (level < 7 ? level : 7);
         request changed = *this;
         changed.block_.aio_flags |= iocb_flag_ioprio;
-        changed.block_.aio_reqprio = static_cast<std::int16_t>((static_cast<unsigned>(klass) << 13) | (level & 7));
+        changed.block_.aio_reqprio = static_cast<std::int16_t>((static_cast<unsigned>(klass) << 13) | valid);
         return changed;
     }
 
@@ -99,9 +101,9 @@ namespace detail {
 
 template <class Buffer>
 concept contiguous = requires(Buffer& buffer) {
-    std::data(buffer);
-    std::size(buffer);
-};
+                         std::data(buffer);
+                         std::size(buffer);
+                     };
 
 template <class Buffer> using element_of = std::remove_pointer_t<decltype(std::data(std::declval<Buffer&>()))>;
 

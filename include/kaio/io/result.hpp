@@ -66,6 +66,12 @@ namespace detail {
 }
 } // namespace detail
 
+namespace detail {
+// What may be an error, and must not be dropped unseen.
+template <class T>
+concept can_fail = requires(const T& outcome) { static_cast<std::error_code>(outcome.error()); };
+} // namespace detail
+
 // A T, or the errno of what kept it from being made. Move-only if T is.
 template <class T> class [[nodiscard]] result {
 public:

@@ -12,11 +12,11 @@
 #include <type_traits>
 #include <utility>
 
-#include <kaio/io/aligned_buffer.hpp>
 #include <kaio/io/context.hpp>
 #include <kaio/io/request.hpp>
 #include <kaio/io/result.hpp>
 #include <kaio/io/timeout.hpp>
+#include <kaio/loop/arrivals.hpp>
 #include <kaio/loop/awaitable.hpp>
 #include <kaio/loop/mailbox.hpp>
 #include <kaio/loop/observer.hpp>
@@ -33,7 +33,8 @@ namespace kaio {
 struct loop_options {
     // How long, at most, to look at the empty ring before sleeping in the kernel, which costs CPU and saves the time of
     // falling asleep and waking up. Within this bound the loop finds out by itself how much pays.
-    // timeout::zero(): sleep at once. timeout(): never sleep, never make a system call to wait.
+    // timeout::zero(): sleep at once. timeout(): never sleep, and with a trusted ring never make a system call to wait
+    // (without one, each look is an io_getevents).
     timeout poll_limit = timeout::from_ns(100'000);
     context_options setup = {};
 };
@@ -68,9 +69,7 @@ public:
     // complete, and no other thread posts.
     basic_loop(basic_loop&& other) noexcept
         : context_(std::move(other.context_)), slab_(std::move(other.slab_)), queue_(std::move(other.queue_)),
-          storage_(std::move(other.storage_)), events_(detail::exchange(other.events_, nullptr)),
-          next_event_(detail::exchange(other.next_event_, nullptr)),
-          end_event_(detail::exchange(other.end_event_, nullptr)), capacity_(detail::exchange(other.capacity_, 0)),
+          arrivals_(detail::exchange(other.arrivals_, nullptr)), capacity_(detail::exchange(other.capacity_, 0)),
           mailbox_(std::move(other.mailbox_)), budget_(other.budget_), observer_(std::move(other.observer_)) {
         assert(idle() && other.idle() && "kaio: a loop was moved while requests were in it");
     }
@@ -80,9 +79,11 @@ public:
     // results; what the kernel has not been given, and what handlers submit now, completes with ECANCELED; functions
     // that were posted are called. A handler that throws here ends the program. In a forked child nothing is waited for
     // and no handler runs: the requests, and what their handlers own, are the parent's.
+    // A handler can't destroy its own loop: when it returns, the program ends with a message.
     ~basic_loop() {
         if (context_.usable() || capacity_ == 0) finish();
         mailbox_.close(context_);
+        arrivals::dispose(arrivals_);
     }
 
     // Takes something on: it goes to the kernel at the next flush, poll or run. `handler(io_result)`, for fully()
@@ -113,13 +114,13 @@ public:
     // allocates. REQUIRES: it is neither in flight nor waiting.
     void submit(const request& what, operation& op) noexcept {
         assert(!op.busy() && "kaio: an operation was submitted again before it had completed");
-        op.set_busy();
+        op.set_busy(context_.process_mark());
         op.fill(what.block());
         start(op);
     }
     void submit(timer what, operation& op) noexcept {
         assert(!op.busy() && "kaio: an operation was submitted again before it had completed");
-        op.set_busy();
+        op.set_busy(context_.process_mark());
         start_timer(op, what.delay.ns());
     }
 
@@ -185,32 +186,38 @@ public:
     std::size_t poll() { return try_poll().value(unusable); }
     result<std::size_t> try_poll() {
         if (!context_.usable()) return result<std::size_t>::failure(EINVAL);
+        std::size_t const before = handled();
         flush();
         gather();
         expire_timers();
-        return dispatch();
+        dispatch();
+        return handled() - before;
     }
 
     // Runs until nothing is in flight, waiting, timed or held, and returns how many handlers were called. While there
     // is nothing to do it looks at the ring for a time that adapts (loop_options::poll_limit), then sleeps in one
-    // io_getevents. Signals do not end it. Errors as poll's, and what io_getevents gives.
+    // io_getevents. Signals do not end it. Inside a handler or a coroutine it does not wait for what is held: that may
+    // be released only when the handler or coroutine has ended. Errors as poll's, and those of io_getevents.
     std::size_t run() { return try_run().value(unusable); }
-    result<std::size_t> try_run() { return drive(false, timeout::unlimited, nullptr); }
+    result<std::size_t> try_run() { return drive(goal::idle, timeout::unlimited, nullptr); }
 
-    // The same until one handler was called: returns 1, or 0 if there is nothing to wait for, or after stop().
+    // The same until one handler was called: returns 1, or 0 if there is nothing to wait for, or after stop(). Inside a
+    // handler it waits for what is held, too. Completions, timers and posts take turns.
     // With `mask`: the signal mask while it sleeps (one io_pgetevents, 4.18); a signal that arrives then ends it with
     // 0. ENOSYS where the kernel or a seccomp filter has none: let the signal's handler write to an eventfd there, and
     // poll that (a signalfd does not do, see poll() in io/request.hpp). A loop that is never idle lets no signal in.
     std::size_t run_one(const sigset_t* mask = nullptr) { return try_run_one(mask).value(unusable); }
-    result<std::size_t> try_run_one(const sigset_t* mask = nullptr) { return drive(true, timeout::unlimited, mask); }
+    result<std::size_t> try_run_one(const sigset_t* mask = nullptr) {
+        return drive(goal::one_handler, timeout::unlimited, mask);
+    }
 
     // As run, until `limit` (a std::chrono duration or alike) has passed: that ends the wait and no request.
     std::size_t run_for(timeout limit) { return try_run_for(limit).value(unusable); }
-    result<std::size_t> try_run_for(timeout limit) { return drive(false, from_now(limit.ns()), nullptr); }
+    result<std::size_t> try_run_for(timeout limit) { return drive(goal::idle, from_now(limit.ns()), nullptr); }
 
     // Requests that the kernel was given (or has refused) and whose handlers have not been called yet.
     std::size_t in_flight() const noexcept {
-        return capacity_ - queue_.room() - queue_.batched() + ended_.size() + unhandled();
+        return capacity_ - queue_.room() - queue_.batched() + ended_.size() + arrived();
     }
 
     // Requests that were submitted to the loop and not yet given to the kernel.
@@ -226,13 +233,20 @@ public:
     // a trusted ring as basic_context::has_completions. Timers that are due are not seen.
     bool has_completions() const noexcept {
         return context_.usable() &&
-               (!ended_.empty() || unhandled() != 0 || mailbox_.full() || context_.has_completions());
+               (!ended_.empty() || arrived() != 0 || mailbox_.full() || context_.has_completions());
     }
 
     // False: events are taken by io_getevents, by choice or because the ring can't be trusted.
     bool uses_ring() const noexcept { return context_.uses_ring(); }
 
     Observer& observer() noexcept { return observer_; }
+
+    // Calls `function()` as handlers are called. For starting coroutines, which run on from there as handlers do.
+    template <class Function> void inside(Function&& function) {
+        if (!arrivals_) return function(); // the loop was moved from
+        arrivals::dispatching const here(arrivals_);
+        function();
+    }
 
 private:
     template <class, class> friend class awaitable;
@@ -253,11 +267,8 @@ private:
     }
 
     bool reserve() noexcept {
-        auto storage = aligned_buffer::try_make((capacity_ + 1) * sizeof(io_event), alignof(io_event));
-        if (!storage || !queue_.reserve(capacity_) || !slab_.grow(std::size_t{capacity_} + 1)) return false;
-        storage_ = std::move(*storage);
-        events_ = next_event_ = end_event_ = reinterpret_cast<io_event*>(storage_.data());
-        return true;
+        arrivals_ = arrivals::make(std::size_t{capacity_} + 1);
+        return arrivals_ && queue_.reserve(capacity_) && slab_.grow(std::size_t{capacity_} + 1);
     }
 
     template <class What, class Handler> bool accept(const What& what, Handler&& handler) {
@@ -308,8 +319,8 @@ private:
     }
     bool past(std::int64_t deadline) const noexcept { return deadline != timeout::unlimited && now() >= deadline; }
 
-    // Nothing to wait for.
-    bool idle() const noexcept { return in_flight() + waiting() + timers() + holds_ == 0 && !mailbox_.full(); }
+    // Nothing to wait for, but what is held.
+    bool idle() const noexcept { return in_flight() + waiting() + timers() == 0 && !mailbox_.full(); }
 
     unsigned submit_batch() noexcept {
         if constexpr (observed) {
@@ -326,16 +337,16 @@ private:
 
     // Takes events out of the kernel, unless some are still to be handled.
     void gather() noexcept {
-        if (next_event_ == end_event_) gathered(context_.reap({events_, capacity_ + std::size_t{1}}));
+        if (arrivals_->empty()) gathered(context_.reap(arrivals_->room()));
     }
     void gathered(unsigned count) noexcept {
-        next_event_ = events_;
-        end_event_ = events_ + count;
         if (count == 0) return;
+        view<io_event> events(arrivals_->room().data(), count);
         if (mailbox_.wake_due()) [[unlikely]]
-            end_event_ = mailbox_.drop_wake({events_, unhandled()});
-        queue_.completed({events_, unhandled()});
-        handed_out_ += unhandled();
+            events = mailbox_.drop_wake(events);
+        arrivals_->fill(events);
+        queue_.completed(events);
+        handed_out_ += events.size();
     }
     void expire_timers() noexcept {
         if (timers_.empty()) return;
@@ -344,36 +355,94 @@ private:
     }
 
     // Events that were taken out of the kernel and whose handlers have not been called.
-    std::size_t unhandled() const noexcept { return static_cast<std::size_t>(end_event_ - next_event_); }
+    std::size_t arrived() const noexcept { return arrivals_ ? arrivals_->size() : 0; }
 
-    // Calls the handlers of what has ended, in this order: without the kernel, by it, posts. Every step is finished
-    // before the handler runs, so that it may do anything.
-    std::size_t dispatch() {
-        std::size_t const before = handed_out_ - unhandled();
-        while (!ended_.empty()) dispatch_ended();
-        while (next_event_ != end_event_) dispatch_event();
-        for (mailbox_.open(); mailbox_.opened();) dispatch_post();
-        return handed_out_ - unhandled() - before;
+    // What has handlers to call: what ended without the kernel (timers, what was cancelled or refused), what ended by
+    // it, and posts.
+    enum class source : unsigned char { ended, events, posts };
+
+    // Handlers called, ever.
+    std::size_t handled() const noexcept { return handed_out_ - arrived(); }
+
+    // Calls the handlers of all that has ended. Every step is finished before the handler runs, so that it may do
+    // anything. A handler that throws does not keep the sources behind it from their turn: the next call begins there.
+    void dispatch() {
+        arrivals::dispatching const here(arrivals_);
+        if (turn_ != source::ended) [[unlikely]]
+            dispatch_rest(here);
+        dispatch_all_ended(here);
+        dispatch_all_events(here);
+        dispatch_all_posts(here);
     }
-    std::size_t dispatch_one() {
-        if (!ended_.empty())
+    [[gnu::cold, gnu::noinline]] void dispatch_rest(const arrivals::dispatching& here) {
+        if (turn_ == source::events) dispatch_all_events(here);
+        turn_ = source::ended;
+        dispatch_all_posts(here);
+    }
+
+    // What ends without the kernel meanwhile, because a handler cancels it, waits for the next call.
+    void dispatch_all_ended(const arrivals::dispatching& here) {
+        turn_after_exception behind{turn_, source::events};
+        for (std::size_t left = ended_.size(); left != 0 && !ended_.empty(); --left) {
             dispatch_ended();
-        else if (next_event_ != end_event_)
-            dispatch_event();
-        else if (mailbox_.open(); mailbox_.opened())
-            dispatch_post();
-        else
-            return 0;
-        return 1;
+            here.check();
+        }
+        behind.dismiss();
+    }
+    void dispatch_all_events(const arrivals::dispatching& here) {
+        turn_after_exception behind{turn_, source::posts};
+        for (arrivals& events = here.of(); !events.empty();) dispatch_event(events.pop());
+        here.check();
+        behind.dismiss();
+    }
+    void dispatch_all_posts(const arrivals::dispatching& here) {
+        for (mailbox_.open(); mailbox_.opened(); here.check()) dispatch_post();
+    }
+
+    // Stores `next` in `turn` unless it is dismissed first.
+    struct turn_after_exception {
+        source& turn;
+        source next;
+        bool due = true;
+
+        void dismiss() noexcept { due = false; }
+        ~turn_after_exception() {
+            if (due) turn = next;
+        }
+    };
+
+    // Calls one handler, if there is one; the sources take turns, so that what is always there does not keep the others from theirs.
+    bool dispatch_one() {
+        arrivals::dispatching const here(arrivals_);
+        for (int turns = 3; turns != 0; --turns) {
+            switch (turn_) {
+            case source::ended:
+                turn_ = source::events;
+                if (ended_.empty()) break;
+                dispatch_ended();
+                return true;
+            case source::events:
+                turn_ = source::posts;
+                if (arrivals_->empty()) break;
+                dispatch_event(arrivals_->pop());
+                return true;
+            case source::posts:
+                turn_ = source::ended;
+                if (mailbox_.open(); !mailbox_.opened()) break;
+                dispatch_post();
+                return true;
+            }
+        }
+        return false;
     }
     void dispatch_ended() {
         ++handed_out_;
         operation& op = ended_.pop();
         complete(op, queue_.result_of(op));
     }
-    void dispatch_event() {
-        io_event const& event = *next_event_++;
-        complete(queue_.of(event), event.res);
+    void dispatch_event(const io_event& event) {
+        operation& op = queue_.of(event);
+        complete(op, event.res);
     }
     void dispatch_post() {
         ++handed_out_;
@@ -384,27 +453,36 @@ private:
         op.complete_(op, slab_, io_result(res));
     }
 
-    // Until `one` handler was called, or the deadline (in the kernel's time) has passed, or nothing is left.
-    result<std::size_t> drive(bool one, std::int64_t deadline, const sigset_t* mask) {
-        std::size_t count = 0;
-        for (;;) {
+    enum class goal { idle, one_handler };
+
+    // Until that, or the deadline (in the kernel's time) has passed, or nothing is left.
+    result<std::size_t> drive(goal wanted, std::int64_t deadline, const sigset_t* mask) {
+        bool const one = wanted == goal::one_handler;
+        std::size_t const before = handled();
+        for (std::size_t seen = before;;) {
             if (!context_.usable()) return result<std::size_t>::failure(EINVAL);
             flush();
-            // Without the ring, asking is a system call: the wait below asks and sleeps in one.
-            if (context_.uses_ring() || deadline != timeout::unlimited) gather();
+            // Without the ring, asking is a system call: the wait below asks and sleeps in one, if it may sleep.
+            if (context_.uses_ring() || deadline != timeout::unlimited || budget_.is_unlimited()) gather();
             expire_timers();
-            std::size_t const called = one ? dispatch_one() : dispatch();
-            count += called;
-            if (detail::exchange(stopped_, false) || (one && called != 0)) break;
-            if (called == 0 && idle()) break;
+            bool called = one && dispatch_one();
+            if (!one) {
+                dispatch(); // leaves no arrivals, so handed_out_ is handled()
+                called = handed_out_ != seen;
+                seen = handed_out_;
+            }
+            if (stopped_ || (one && called)) break;
+            if (!called && idle() && (holds_ == 0 || (!one && arrivals_->in_handler()))) break;
             if (past(deadline)) break;
-            if (called != 0) continue;
+            if (called) continue;
             if (int const error = wait(deadline, mask)) {
                 if (error == EINTR && mask) break;
                 if (error != EINTR) return result<std::size_t>::failure(error);
             }
         }
-        return count;
+        stopped_ = false;
+        std::size_t const count = handled() - before;
+        return one && count > 1 ? 1 : count; // one handler's own polls may have called others
     }
 
     // Waits for something to end, first by looking, then asleep. Returns an errno, or 0.
@@ -440,27 +518,39 @@ private:
         if (!mailbox_.doze(context_)) return 0; // somebody posted
         if constexpr (observed) observer_.on_wait();
         timeout const limit = ns == timeout::unlimited ? timeout() : timeout::from_ns(ns);
-        auto const got = context_.wait({events_, capacity_ + std::size_t{1}}, 1, mailbox_.bounded(limit), mask);
+        auto const got = context_.wait(arrivals_->room(), 1, mailbox_.bounded(limit), mask);
         mailbox_.rouse(context_);
         if (!got) return got.error().value();
         gathered(*got);
         return 0;
     }
 
+    // Ends what the kernel does not have.
+    void cancel_all() noexcept {
+        queue_.cancel_all(ended_);
+        while (!timers_.empty()) queue_.end(timers_.pop(), -ECANCELED, ended_);
+    }
+
     // Completes everything, for the destructor.
     void finish() {
         constexpr int patience = 8; // waits that fail
-        for (int failures = 0; failures < patience;) {
-            queue_.cancel_all(ended_);
-            while (!timers_.empty()) queue_.end(timers_.pop(), -ECANCELED, ended_);
+        cancel_all();
+        while (!arrivals_ && !ended_.empty()) { // it was moved from
+            dispatch_ended();
+            cancel_all();
+        }
+        for (int failures = 0; arrivals_ && failures < patience;) {
+            cancel_all();
             // A poll that could not be cancelled might never end: then the wait is short, and the next round tries
             // again.
             bool const cancelled = queue_.cancel_polls(context_);
             gather();
-            if (dispatch() != 0) continue;
+            std::size_t const before = handled();
+            dispatch();
+            if (handled() != before) continue;
             if (context_.in_flight() == 0) return;
             timeout const limit = cancelled ? timeout() : timeout::from_ns(1'000'000);
-            auto const got = context_.wait({events_, capacity_ + std::size_t{1}}, 1, mailbox_.bounded(limit));
+            auto const got = context_.wait(arrivals_->room(), 1, mailbox_.bounded(limit));
             if (mailbox_.wake_due()) mailbox_.rouse(context_);
             if (got)
                 gathered(*got);
@@ -472,14 +562,12 @@ private:
     basic_context<Kernel> context_;
     operation_slab slab_;
     request_queue<Kernel> queue_;
-    aligned_buffer storage_; // of events_: room for capacity_ + 1
-    io_event* events_ = nullptr;
-    io_event* next_event_ = nullptr; // events_ from here on are taken and not handled
-    io_event* end_event_ = nullptr;  // events_ up to here
+    arrivals* arrivals_ = nullptr; // owned; room for capacity_ + 1 events
     unsigned capacity_;
     bool stopped_ = false;
-    std::size_t handed_out_ = 0; // handlers called ever, plus unhandled()
-    operation_list ended_;       // without the kernel: refused, cancelled, timers
+    source turn_ = source::ended; // whose turn is next
+    std::size_t handed_out_ = 0;  // handled() and what arrivals_ holds
+    operation_list ended_;        // without the kernel: refused, cancelled, timers
     timer_queue timers_;
     std::size_t holds_ = 0;
     mailbox<Kernel> mailbox_;

@@ -82,16 +82,16 @@ public:
         return wake_due_ && limit.ns() > millisecond ? timeout::from_ns(millisecond) : limit;
     }
 
-    // Takes the event that woke the loop out of these, because it is no request's, and returns their new end.
-    io_event* drop_wake(view<io_event> events) noexcept {
-        io_event* const end = events.data() + events.size();
+    // Takes the event that woke the loop out of these, because it is no request's, and returns the others.
+    view<io_event> drop_wake(view<io_event> events) noexcept {
         for (io_event& event : events)
-            if (event.data == mark()) {
+            if (event.obj == reinterpret_cast<std::uintptr_t>(&wake_block_)) {
                 wake_due_ = false;
-                __builtin_memmove(&event, &event + 1, static_cast<std::size_t>(end - &event - 1) * sizeof(io_event));
-                return end - 1;
+                auto const behind = static_cast<std::size_t>(events.end() - &event - 1);
+                __builtin_memmove(&event, &event + 1, behind * sizeof(io_event));
+                return {events.data(), events.size() - 1};
             }
-        return end;
+        return events;
     }
 
     // A wake adds 1 to this eventfd too; -1: to none.
@@ -113,8 +113,6 @@ private:
 
         Function function;
     };
-
-    std::uint64_t mark() const noexcept { return reinterpret_cast<std::uintptr_t>(&wake_block_); }
 
     // Any thread. Returns an errno, or 0 if there is something to wake the loop with.
     int find_waker(basic_context<Kernel>& of) noexcept {
@@ -138,7 +136,6 @@ private:
     // until its event has been seen.
     result<void> wake(basic_context<Kernel>& of) noexcept {
         wake_block_ = {};
-        wake_block_.aio_data = mark();
         wake_block_.aio_lio_opcode = static_cast<std::uint16_t>(opcode::pread);
         wake_block_.aio_fildes = static_cast<std::uint32_t>(__atomic_load_n(&waker_, __ATOMIC_RELAXED));
         if (notify_fd_ >= 0) {

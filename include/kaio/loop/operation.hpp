@@ -36,20 +36,20 @@ protected:
     using completion = void (*)(operation& self, operation_slab& slab, io_result result);
 
     explicit operation(completion complete = nullptr) noexcept : complete_(complete) {}
-    // For one submission: filled in, and busy for its owner to undo.
-    operation(completion complete, const iocb& what) noexcept : complete_(complete) {
-        fill(what);
-        set_busy();
-    }
+    operation(completion complete, const iocb& what) noexcept : complete_(complete) { fill(what); }
     ~operation() = default;
 
-    // True from submission until the completion says otherwise.
+    // True from submission until the completion says otherwise. `process` is the mark of the process that submits; see
+    // sys/process.hpp. It travels in aio_data, which is of no other use: an event names the iocb too.
     bool busy() const noexcept { return block_.aio_data != 0; }
-    void set_busy() noexcept { block_.aio_data = reinterpret_cast<std::uintptr_t>(this); }
+    void set_busy(const unsigned* process) noexcept { block_.aio_data = reinterpret_cast<std::uintptr_t>(process); }
     void set_idle() noexcept { block_.aio_data = 0; }
 
-    // In every build: going on would let the kernel and the loop write to memory that is gone.
-    [[noreturn, gnu::cold, gnu::noinline]] static void destroyed_while_busy() noexcept {
+    // Ends the program in every build: going on would let the kernel and the loop write to memory that is gone. But not
+    // in a forked child: there the request is the parent's, and so is that memory. REQUIRES: busy()
+    [[gnu::cold, gnu::noinline]] void destroyed_while_busy() const noexcept {
+        auto const* const process = reinterpret_cast<const unsigned*>(static_cast<std::uintptr_t>(block_.aio_data));
+        if (*process == mark_of_child) return;
         std::fputs(
             "kaio: an operation was destroyed while it was in flight or waiting in a loop; run the loop until it "
             "has completed, or let the loop be destroyed first\n",

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <type_traits>
 
 #include <kaio/io/context.hpp>
 #include <kaio/io/view.hpp>
@@ -121,11 +122,13 @@ public:
     }
     static int result_of(const operation& ended) noexcept { return static_cast<int>(ended.block_.aio_key); }
 
-    static operation& of(const iocb* block) noexcept {
-        return *reinterpret_cast<operation*>(static_cast<std::uintptr_t>(block->aio_data));
+    // The iocb is the first thing in an operation.
+    static operation& of(iocb* block) noexcept {
+        static_assert(std::is_standard_layout_v<operation>);
+        return *reinterpret_cast<operation*>(block);
     }
     static operation& of(const io_event& event) noexcept {
-        return *reinterpret_cast<operation*>(static_cast<std::uintptr_t>(event.data));
+        return of(reinterpret_cast<iocb*>(static_cast<std::uintptr_t>(event.obj)));
     }
 
 private:

@@ -74,7 +74,7 @@ public:
 
 private:
     struct slot : operation {
-        slot() noexcept : operation(nullptr) { set_busy(); } // for good: only the slab hands them out
+        slot() noexcept = default;
         alignas(void*) unsigned char handler[handler_room];
     };
     struct chunk {

@@ -29,8 +29,7 @@ public:
     std::int64_t first() const noexcept { return root_ ? deadline(*root_) : timeout::unlimited; }
 
     void insert(operation& op, std::int64_t deadline) noexcept {
-        op.block_ = {};
-        op.set_busy();
+        op.fill({}); // all but what makes it busy
         op.block_.aio_lio_opcode = opcode_timer;
         op.block_.aio_offset = deadline;
         op.block_.aio_key = submissions_++;

@@ -18,7 +18,7 @@ namespace kaio {
 
 // True if all went well: every byte was transferred, or a read met the end of the file and bytes() is less than what
 // was asked for. After an error, bytes() is what was transferred before it, from the beginning on.
-class transfer_result {
+class [[nodiscard("kaio: the result says whether it failed, and how many bytes were transferred")]] transfer_result {
 public:
     constexpr transfer_result(std::size_t bytes, int error) noexcept : bytes_(bytes), error_(error) {}
 

@@ -65,7 +65,8 @@ public:
         unsigned const first = count < to_end ? count : to_end;
         const io_event* events = reinterpret_cast<const io_event*>(ring_ + 1);
         __builtin_memcpy(out, events + head, first * sizeof(io_event));
-        if (first != count) __builtin_memcpy(out + first, events, (count - first) * sizeof(io_event));
+        if (first != count) [[unlikely]]
+            __builtin_memcpy(out + first, events, (count - first) * sizeof(io_event));
 
         unsigned const next = head + count;
         // Release: the kernel may fill these slots again as soon as it sees the new head.

@@ -1,0 +1,11 @@
+// expect: the result says whether it failed
+// only: clang
+#include <kaio/kaio.hpp>
+
+kaio::task<> example(kaio::loop& loop, kaio::aligned_buffer& buffer) {
+#ifdef WRONG
+    co_await loop.submit(kaio::fully(kaio::write(0, buffer, 0)));
+#else
+    (void)co_await loop.submit(kaio::fully(kaio::write(0, buffer, 0)));
+#endif
+}

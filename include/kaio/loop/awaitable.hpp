@@ -26,7 +26,7 @@ class [[nodiscard("kaio: nothing is submitted until it is awaited: co_await loop
 public:
     awaitable(Loop& in, const request& what) noexcept : operation(nullptr, what.block()), loop_(in) {}
     awaitable(Loop& in, const whole_transfer& transfer) noexcept
-        : operation(nullptr, transfer.what.block()), loop_(in), state_(transfer.what) {}
+        : operation(nullptr, transfer.first.block()), loop_(in), state_(transfer.progress) {}
     awaitable(Loop& in, timer t) noexcept : loop_(in), state_(t.delay.ns()) {}
     ~awaitable() {
         if (frame_) [[unlikely]]

@@ -136,36 +136,16 @@ template <class Better> void improve(std::atomic<std::int64_t>& least, std::int6
     while (better(value, old) && !least.compare_exchange_weak(old, value)) continue;
 }
 
-// As kaio::fully(kaio::read(...)), but native AIO can't read every file: for most of /proc it says EINVAL. Nothing there
-// waits for a disk, so the plain call will do.
-kaio::task<kaio::transfer_result> read_all(kaio::loop& loop, const kaio::file& file, std::span<std::byte> bytes,
-                                           std::int64_t offset) {
-    auto const got = co_await loop.submit(kaio::fully(kaio::read(file, bytes, offset)));
-    if (file.direct() || got.error() != std::errc::invalid_argument) co_return got;
-    std::size_t done = 0;
-    while (done < bytes.size()) {
-        ssize_t const n =
-            ::pread(file.fd(), bytes.data() + done, bytes.size() - done, offset + static_cast<std::int64_t>(done));
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) co_return kaio::transfer_result(done, errno);
-        if (n == 0) break;
-        done += static_cast<std::size_t>(n);
-    }
-    co_return kaio::transfer_result(done, 0);
-}
-
 // Gives where it ends. Writes whole units; the size is set in the end.
 kaio::task<std::int64_t> copy_block(copy_job& job, kaio::loop& loop, range block, std::span<std::byte> buffer) {
     std::span const bytes = buffer.first(static_cast<std::size_t>(block.end - block.begin));
 
-    auto const got = co_await read_all(loop, job.from, bytes, block.begin);
+    auto const got = co_await loop.submit(kaio::fully(kaio::read(job.from, bytes, block.begin)));
     if (!got) fail(got.error(), job.wanted.from);
     std::ranges::fill(bytes.subspan(got.bytes()), std::byte{0});
-    std::int64_t const end = block.begin + static_cast<std::int64_t>(got.bytes());
-    if (got.bytes() == 0) co_return end;
     auto const put = co_await loop.submit(kaio::fully(kaio::write(job.to, bytes, block.begin)));
     if (!put) fail(put.error(), job.wanted.to);
-    co_return end;
+    co_return block.begin + static_cast<std::int64_t>(got.bytes());
 }
 
 // One block after the other, until none is left or one has failed.
@@ -193,12 +173,35 @@ void copy_some(copy_job& job, std::size_t block_size, std::size_t alignment) {
     kaio::sync_wait(loop, kaio::when_all(std::move(tasks)));
 }
 
-// What the size did not tell of: all of a file in /proc, and what others have appended meanwhile. Gives where it ends.
-kaio::task<std::int64_t> copy_rest(copy_job& job, kaio::loop& loop, std::int64_t unit, std::span<std::byte> buffer) {
-    auto const length = static_cast<std::int64_t>(buffer.size());
-    for (std::int64_t at = job.size / unit * unit;; at += length) {
-        std::int64_t const end = co_await copy_block(job, loop, {at, at + length}, buffer);
-        if (end < at + length) co_return end;
+// What follows the bytes that are done: all of a file in /proc, and what others have appended meanwhile. Gives where it
+// ends. By plain pread: native AIO can't read most of /proc, and on FUSE it ends at the size even if that says nothing.
+std::int64_t copy_rest(copy_job& job, std::int64_t done, std::int64_t unit, std::size_t block_size,
+                       std::size_t alignment) {
+    if (::fcntl(job.from.fd(), F_SETFL, 0) != 0) fail(job.wanted.from); // without O_DIRECT, from any place
+    kaio::aligned_buffer buffer(block_size, alignment);
+    kaio::loop loop(1);
+    for (std::int64_t end = done;;) {
+        std::int64_t const at = end / unit * unit; // what is written begins with a unit
+        std::size_t have = 0;
+        while (have < buffer.size()) {
+            ssize_t const n = ::pread(job.from.fd(), buffer.data() + have, buffer.size() - have,
+                                      at + static_cast<std::int64_t>(have));
+            if (n < 0 && errno == EINTR) continue;
+            if (n < 0) fail(job.wanted.from);
+            have += static_cast<std::size_t>(n);
+            if (n == 0 || job.from.size() == static_cast<std::uint64_t>(at) + have) break;
+        }
+        end = at + static_cast<std::int64_t>(have);
+        std::size_t const whole = static_cast<std::size_t>(round_up(static_cast<std::int64_t>(have), unit));
+        std::fill(buffer.data() + have, buffer.data() + whole, std::byte{0});
+        std::span const bytes(buffer.data(), whole);
+        if (end > done) {
+            kaio::transfer_result put(0, 0);
+            loop.submit(kaio::fully(kaio::write(job.to, bytes, at)), [&](kaio::transfer_result r) { put = r; });
+            loop.run();
+            if (!put) fail(put.error(), job.wanted.to);
+        }
+        if (have < buffer.size()) return end;
     }
 }
 
@@ -231,16 +234,11 @@ void copy_data(const options& wanted, const kaio::file& from, const kaio::file& 
         threads.push_back(std::async(std::launch::async, copy_some, std::ref(job), block_size, memory));
     for (std::future<void>& thread : threads) thread.get();
 
-    if (job.end != INT64_MAX) {
-        // It ends before its size. If that is what it was, it says nothing (/sys has 4096 for everything).
-        if (static_cast<std::int64_t>(from.size()) != size || job.last > job.end)
-            throw std::runtime_error(wanted.from + ": it became shorter while it was copied");
-        return set_size(to, job.end, wanted.to);
-    }
-    kaio::aligned_buffer buffer(static_cast<std::size_t>(block_size), memory);
-    kaio::loop loop(1);
-    std::int64_t const end = kaio::sync_wait(loop, copy_rest(job, loop, unit, buffer));
-    if (end < size) throw std::runtime_error(wanted.from + ": it became shorter while it was copied");
+    std::int64_t const end =
+        copy_rest(job, std::min<std::int64_t>(size, job.end), unit, static_cast<std::size_t>(block_size), memory);
+    // If it ends before its size, and that is what it was, it says nothing (/sys has 4096 for everything).
+    if (end < size && (static_cast<std::int64_t>(from.size()) != size || job.last > end))
+        throw std::runtime_error(wanted.from + ": it became shorter while it was copied");
     set_size(to, end, wanted.to);
 }
 

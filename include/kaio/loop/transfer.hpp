@@ -288,7 +288,8 @@ struct whole_transfer {
 // A read has met the end of the file when the kernel gives 0 bytes, or when direct I/O stops between two units at what
 // the file says is its size. A short transfer alone says nothing: network file systems make them anywhere. Direct I/O
 // goes on from there, or, where the file system refuses that, from the last whole unit again; a write then writes up to
-// a unit of the same bytes a second time. On a pipe, socket or terminal a read goes on until the buffer is full or the
+// a unit of the same bytes a second time. FUSE lets native AIO read no further than the size, so a file there that has
+// more than it says ends early, with success: read such a file by read(2). On a pipe, socket or terminal a read goes on until the buffer is full or the
 // other end is closed, and io_submit may block for each part; one without blocking ends with EAGAIN.
 //
 // Errors: those of the request; EIO for a write of which the kernel takes nothing without an error, and for direct I/O

@@ -100,7 +100,7 @@ def growing(place):
 
 def without_a_size(place):
     """Files whose size says nothing: 0 in /proc, 4096 in /sys. Some of them native AIO can't read at all."""
-    for name in ("/proc/cpuinfo", "/proc/version", "/proc/self/limits", "/sys/kernel/mm/transparent_hugepage/enabled",
+    for name in ("/proc/cpuinfo", "/proc/version", f"/proc/{os.getpid()}/limits", "/sys/kernel/mm/transparent_hugepage/enabled",
                  "/sys/block/loop0/size"):
         if not os.path.exists(name):
             continue

@@ -100,8 +100,8 @@ def growing(place):
 
 def without_a_size(place):
     """Files whose size says nothing: 0 in /proc, 4096 in /sys. Some of them native AIO can't read at all."""
-    for name in ("/proc/cpuinfo", "/proc/version", f"/proc/{os.getpid()}/limits", "/sys/kernel/mm/transparent_hugepage/enabled",
-                 "/sys/block/loop0/size"):
+    names = ["/proc/cpuinfo", "/proc/version", f"/proc/{os.getpid()}/limits", "/sys/block/loop0/size"]
+    for name in [*names, "/sys/kernel/mm/transparent_hugepage/enabled"]:
         if not os.path.exists(name):
             continue
         with open(name, "rb") as file:

@@ -106,6 +106,7 @@ int run(const settings& with) {
         if (std::string const notice = system_calls_notice(); !notice.empty()) fmt::print("{}\n", notice);
         fmt::print("{}", meaning(all, with.how.rounds));
     }
+    if (std::fflush(stdout) != 0 || std::ferror(stdout)) throw std::runtime_error("the output can't be written");
     return 0;
 }
 

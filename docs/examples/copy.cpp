@@ -1,7 +1,7 @@
 // copy [--threads N] [--queue-depth N] [--block-size BYTES] FROM TO: copies a file. Each thread has a loop of its own
 // and so many blocks at once: some are read while others are written. Direct I/O where there is any, holes stay holes,
-// and a terminal shows the progress. Like cp it replaces what TO held, and does not wait until everything is on the
-// disk for good: kaio::fdatasync would.
+// and a terminal shows the progress. Like cp it replaces what TO held, reads FROM to its end, whatever its size says, and
+// does not wait until everything is on the disk for good: kaio::fdatasync would.
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -24,6 +24,7 @@
 #include <getopt.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <kaio/kaio.hpp>
 
@@ -118,33 +119,45 @@ std::uint32_t default_threads(const struct stat& source) {
 struct copy_job {
     const options& wanted;
     const kaio::file &from, &to;
-    std::int64_t size;
+    std::int64_t size; // of the source, when it was opened
     std::vector<range> blocks;
     progress_bar progress;
-    std::atomic<std::size_t> next = 0; // the first block that nobody has begun
+    std::atomic<std::size_t> next = 0;         // the first block that nobody has begun
+    std::atomic<std::int64_t> end = INT64_MAX; // where the source has been found to end before its size
+    std::atomic<std::int64_t> last = 0;        // where the last byte was found
 };
 
-kaio::task<> copy_block(copy_job& job, kaio::loop& loop, range block, std::span<std::byte> buffer) {
+constexpr auto smaller = [](std::int64_t a, std::int64_t b) { return a < b; };
+constexpr auto larger = [](std::int64_t a, std::int64_t b) { return a > b; };
+
+// Makes it `value`, if that is smaller, or larger.
+template <class Better> void improve(std::atomic<std::int64_t>& least, std::int64_t value, Better better) {
+    std::int64_t old = least;
+    while (better(value, old) && !least.compare_exchange_weak(old, value)) continue;
+}
+
+// Gives where it ends. Writes whole units; the size is set in the end.
+kaio::task<std::int64_t> copy_block(copy_job& job, kaio::loop& loop, range block, std::span<std::byte> buffer) {
     std::span const bytes = buffer.first(static_cast<std::size_t>(block.end - block.begin));
 
     auto const got = co_await loop.submit(kaio::fully(kaio::read(job.from, bytes, block.begin)));
     if (!got) fail(got.error(), job.wanted.from);
-    auto const there = static_cast<std::int64_t>(got.bytes());
-    if (block.begin + there < std::min(block.end, job.size))
-        throw std::runtime_error(job.wanted.from + ": it became shorter while it was copied");
-
-    // The last block ends with the file; what is written are whole units, and the size is set in the end.
     std::ranges::fill(bytes.subspan(got.bytes()), std::byte{0});
     auto const put = co_await loop.submit(kaio::fully(kaio::write(job.to, bytes, block.begin)));
     if (!put) fail(put.error(), job.wanted.to);
-    job.progress.add(block.end - block.begin);
+    co_return block.begin + static_cast<std::int64_t>(got.bytes());
 }
 
 // One block after the other, until none is left or one has failed.
 kaio::task<> copy_blocks(copy_job& job, kaio::loop& loop, kaio::pooled_buffer buffer) {
     try {
-        for (std::size_t i; (i = job.next++) < job.blocks.size();)
-            co_await copy_block(job, loop, job.blocks[i], buffer);
+        for (std::size_t i; (i = job.next++) < job.blocks.size();) {
+            range const block = job.blocks[i];
+            std::int64_t const end = co_await copy_block(job, loop, block, buffer);
+            if (end < std::min(block.end, job.size)) improve(job.end, end, smaller);
+            if (end > block.begin) improve(job.last, end, larger);
+            job.progress.add(block.end - block.begin);
+        }
     } catch (...) {
         job.next = job.blocks.size();
         throw;
@@ -158,6 +171,38 @@ void copy_some(copy_job& job, std::size_t block_size, std::size_t alignment) {
     std::vector<kaio::task<>> tasks;
     for (std::uint32_t i = 0; i < job.wanted.queue_depth; ++i) tasks.push_back(copy_blocks(job, loop, buffers.take()));
     kaio::sync_wait(loop, kaio::when_all(std::move(tasks)));
+}
+
+// What follows the bytes that are done: all of a file in /proc, and what others have appended meanwhile. Gives where it
+// ends. By plain pread: native AIO can't read most of /proc, and on FUSE it ends at the size even if that says nothing.
+std::int64_t copy_rest(copy_job& job, std::int64_t done, std::int64_t unit, std::size_t block_size,
+                       std::size_t alignment) {
+    if (::fcntl(job.from.fd(), F_SETFL, 0) != 0) fail(job.wanted.from); // without O_DIRECT, from any place
+    kaio::aligned_buffer buffer(block_size, alignment);
+    kaio::loop loop(1);
+    for (std::int64_t end = done;;) {
+        std::int64_t const at = end / unit * unit; // what is written begins with a unit
+        std::size_t have = 0;
+        while (have < buffer.size()) {
+            ssize_t const n = ::pread(job.from.fd(), buffer.data() + have, buffer.size() - have,
+                                      at + static_cast<std::int64_t>(have));
+            if (n < 0 && errno == EINTR) continue;
+            if (n < 0) fail(job.wanted.from);
+            have += static_cast<std::size_t>(n);
+            if (n == 0 || job.from.size() == static_cast<std::uint64_t>(at) + have) break;
+        }
+        end = at + static_cast<std::int64_t>(have);
+        std::size_t const whole = static_cast<std::size_t>(round_up(static_cast<std::int64_t>(have), unit));
+        std::fill(buffer.data() + have, buffer.data() + whole, std::byte{0});
+        std::span const bytes(buffer.data(), whole);
+        if (end > done) {
+            kaio::transfer_result put(0, 0);
+            loop.submit(kaio::fully(kaio::write(job.to, bytes, at)), [&](kaio::transfer_result r) { put = r; });
+            loop.run();
+            if (!put) fail(put.error(), job.wanted.to);
+        }
+        if (have < buffer.size()) return end;
+    }
 }
 
 void copy_data(const options& wanted, const kaio::file& from, const kaio::file& to, std::int64_t size) {
@@ -188,7 +233,13 @@ void copy_data(const options& wanted, const kaio::file& from, const kaio::file& 
     for (std::size_t i = 0; i < wanted.threads && i < job.blocks.size(); ++i)
         threads.push_back(std::async(std::launch::async, copy_some, std::ref(job), block_size, memory));
     for (std::future<void>& thread : threads) thread.get();
-    set_size(to, size, wanted.to);
+
+    std::int64_t const end =
+        copy_rest(job, std::min<std::int64_t>(size, job.end), unit, static_cast<std::size_t>(block_size), memory);
+    // If it ends before its size, and that is what it was, it says nothing (/sys has 4096 for everything).
+    if (end < size && (static_cast<std::int64_t>(from.size()) != size || job.last > end))
+        throw std::runtime_error(wanted.from + ": it became shorter while it was copied");
+    set_size(to, end, wanted.to);
 }
 
 void must_be_regular(const std::string& path, const struct stat& status) {
@@ -207,9 +258,10 @@ void copy(options wanted) {
 
     if (wanted.threads == 0) wanted.threads = default_threads(source);
     kaio::file const from = open(wanted.from, O_RDONLY);
-    kaio::file const to = open(wanted.to, O_WRONLY | O_CREAT | O_TRUNC, source.st_mode & 0777);
+    kaio::file to = open(wanted.to, O_WRONLY | O_CREAT | O_TRUNC, source.st_mode & 0777);
     try {
         copy_data(wanted, from, to, static_cast<std::int64_t>(from.size()));
+        if (auto const closed = to.try_close(); !closed) fail(closed.error(), wanted.to); // a quota beyond a network
     } catch (const std::exception& error) {
         if (!exists) ::unlink(wanted.to.c_str());
         throw std::runtime_error(std::string(error.what()) + "; " + wanted.to +

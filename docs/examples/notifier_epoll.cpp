@@ -59,4 +59,5 @@ int main() {
         }
     }
     other.join();
+    file.close();
 }

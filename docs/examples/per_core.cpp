@@ -8,6 +8,7 @@
 #include <functional>
 #include <ranges>
 #include <span>
+#include <stdexcept>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -111,6 +112,7 @@ int main(int argc, char** argv) {
     if (argc != 2) return std::fputs("usage: per_core FILE\n", stderr), 2;
     try {
         std::printf("%lld lines\n", static_cast<long long>(count_lines(argv[1])));
+        if (std::fflush(stdout) != 0 || std::ferror(stdout)) throw std::runtime_error("the output can't be written");
     } catch (const std::exception& failure) {
         std::fprintf(stderr, "per_core: %s\n", failure.what());
         return 1;

@@ -32,7 +32,9 @@ public:
         for (;;) {
             group_.clear();
             if (auto const error = read_up_to(block)) return error;
-            if (group_.size() < block) return {};
+            // A file that ends inside the last block has the group all the same: only its filling is not there yet. If
+            // that was left out now, the next group's length would bring it back.
+            if (group_.size() < sizeof(header)) return {};
             header const h = front();
             if (h.bytes == 0 || h.bytes > most - sizeof h) return {};
             if (auto const error = read_up_to(round_up(sizeof h + h.bytes))) return error;

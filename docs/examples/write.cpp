@@ -15,5 +15,6 @@ int main() {
     loop.submit(kaio::write(file, buffer, 0), [](kaio::io_result r) {
         std::printf("%zu bytes: %s\n", r.bytes(), r.error().message().c_str());
     });
-    loop.run(); // returns when nothing is in flight
+    loop.run();   // returns when nothing is in flight
+    file.close(); // some file systems find out only now
 }

@@ -39,4 +39,5 @@ int main() {
         if (::read(completions.fd(), &count, sizeof count) == sizeof count)
             std::printf("epoll: %llu completed\n", static_cast<unsigned long long>(count));
     }
+    file.close();
 }

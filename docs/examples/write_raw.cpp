@@ -31,4 +31,5 @@ int main() {
         kaio::io_result const r(event.res);
         std::printf("%zu bytes: %s\n", r.bytes(), r.error().message().c_str());
     }
+    file.close();
 }

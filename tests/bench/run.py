@@ -207,6 +207,17 @@ def table_and_words():
     return None if any(re.match(r" +4 kaio +\d", line) for line in lines) else f"no row of kaio: {done.stdout}"
 
 
+def full_output():
+    """The output, or the file of the figures, goes to a full disk."""
+    arguments = [*short, "--medium=null", "--iodepth=1", "--ioengine=kaio"]
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run([program, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+    if done.returncode != 1 or "can't be written" not in done.stderr and "No space left" not in done.stderr:
+        return f"exit status {done.returncode}: {done.stderr}"
+    done = bench(*arguments, "--json=/dev/full")
+    return None if done.returncode == 1 and "No space left" in done.stderr else f"exit status {done.returncode}: {done.stderr}"
+
+
 def plots():
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "run.json")
@@ -247,6 +258,7 @@ cases = [
     ("a killed program leaves no loop device and no mount", leaves_nothing("loop-ext4", signal.SIGKILL)),
     ("mistakes are named", names_mistakes),
     ("a table and three sentences", table_and_words),
+    ("output that can't be written is an error", full_output),
     ("figures are drawn", plots),
 ]
 report.run([(name, needs_program(case)) for name, case in cases])

@@ -72,6 +72,15 @@ TEST_CASE("write_file and read_range agree with pread, for any length, offset an
     }
 }
 
+TEST_CASE("write_file refuses a file to which everything is appended, and leaves it alone") {
+    test::temporary_file plain(1000);
+    kaio::file const file = kaio::file::open(plain.path(), O_RDWR | O_APPEND);
+    kaio::loop loop(8);
+    std::vector<std::byte> const bytes(3 << 20);
+    CHECK(kaio::sync_wait(loop, kaio::write_file(loop, file, bytes)) == kaio::transfer_result(0, EINVAL));
+    CHECK(file.size() == 1000);
+}
+
 TEST_CASE("errors of write_file and read_range say how far they came") {
     test::temporary_file plain(3 << 20);
     kaio::loop loop(8);

@@ -51,6 +51,27 @@ def errors(place):
     return None
 
 
+def without_a_size(place):
+    """Files whose size says nothing. Some of them native AIO can't read at all."""
+    names = ["/proc/version", f"/proc/{os.getpid()}/limits", "/sys/kernel/mm/transparent_hugepage/enabled"]
+    names = [name for name in names if os.path.exists(name)]
+    wanted = ""
+    for name in names:
+        with open(name, "rb") as file:
+            wanted += f"{zlib.crc32(file.read()):08x}  {name}\n"
+    done = checksum(place, *names)
+    return None if done.returncode == 0 and done.stdout == wanted else f"{done.stdout}{done.stderr}"
+
+
+def full_output(place):
+    """The output goes to a full disk."""
+    make(place, "file", 100)
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run([program, "file"], cwd=place, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    said = "checksum: the output can't be written\n"
+    return None if done.returncode == 1 and done.stderr == said else f"exit status {done.returncode}: {done.stderr}"
+
+
 def usage(place):
     done = checksum(place)
     return None if done.returncode == 2 and done.stderr == "usage: checksum FILE...\n" else done.stderr
@@ -67,5 +88,10 @@ def within(folder, case):
 folders = [folder for folder in (os.getcwd(), "/dev/shm") if os.path.isdir(folder)]
 report.run(
     [(f"checksum of many files in {folder}", within(folder, many)) for folder in folders]
-    + [("checksum says what is wrong", within(None, errors)), ("checksum says how it is used", within(None, usage))]
+    + [
+        ("checksum says what is wrong", within(None, errors)),
+        ("checksum says how it is used", within(None, usage)),
+        ("checksum of files whose size says nothing", within(None, without_a_size)),
+        ("checksum fails if its output can't be written", within(None, full_output)),
+    ]
 )

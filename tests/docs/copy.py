@@ -80,6 +80,39 @@ def shrinking(place):
     return None
 
 
+def growing(place):
+    """A source to which others append meanwhile: what is copied is its beginning, up to what had been appended."""
+    with open(os.path.join(place, "from"), "wb") as source:
+        source.write(random.randbytes(8 << 20))
+        source.flush()
+        running = subprocess.Popen([program, *small, "from", "to"], cwd=place, stderr=subprocess.PIPE, text=True)
+        before = os.path.getsize(os.path.join(place, "from"))
+        while running.poll() is None and before < 64 << 20:
+            source.write(random.randbytes(12345))
+            source.flush()
+            before = source.tell()
+        _, said = running.communicate(timeout=60)
+    whole, copied = get(place, "from"), get(place, "to")
+    if running.returncode != 0 or len(copied) < 8 << 20 or whole[: len(copied)] != copied:
+        return f"exit status {running.returncode}, {len(copied)} of {len(whole)} bytes: {said}"
+    return None
+
+
+def without_a_size(place):
+    """Files whose size says nothing: 0 in /proc, 4096 in /sys. Some of them native AIO can't read at all."""
+    names = ["/proc/cpuinfo", "/proc/version", f"/proc/{os.getpid()}/limits", "/sys/block/loop0/size"]
+    for name in [*names, "/sys/kernel/mm/transparent_hugepage/enabled"]:
+        if not os.path.exists(name):
+            continue
+        with open(name, "rb") as file:
+            wanted = file.read()
+        done = copy(place, name, "to")
+        # The clock of a processor may be another one each time.
+        if done.returncode != 0 or (get(place, "to") != wanted and not (name == "/proc/cpuinfo" and get(place, "to"))):
+            return f"{name}: exit status {done.returncode}: {done.stderr}"
+    return None
+
+
 def holes(place):
     """Data at the beginning, in the middle (aligned to nothing) and a hole at the end; then nothing but a hole."""
     mib = 1 << 20
@@ -241,6 +274,8 @@ everywhere = [
 ]
 once = [
     ("ends clearly if the source becomes shorter", shrinking),
+    ("copies a file that grows meanwhile", growing),
+    ("copies files whose size says nothing", without_a_size),
     ("keeps permissions", keeps_permissions),
     ("shows its progress on a terminal", progress),
     ("refuses a file that isn't there", refuses("copy: none: No such file or directory", "none", "to")),

@@ -47,6 +47,18 @@ def refuses(arguments, status, said):
     return case
 
 
+def full_output():
+    """The output goes to a full disk."""
+    with tempfile.NamedTemporaryFile() as file, open("/dev/full", "w", encoding="utf-8") as full:
+        file.write(b"line\n")
+        file.flush()
+        done = subprocess.run([program, file.name], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
+    if "refuses O_DIRECT" in done.stderr:
+        raise report.Skip("the file system of temporary files has no direct I/O")
+    said = "per_core: the output can't be written\n"
+    return None if done.returncode == 1 and done.stderr == said else f"exit status {done.returncode}: {done.stderr}"
+
+
 lengths = (0, 1, 4097, part, part + 1, 5 * part - 1)
 report.run(
     [
@@ -57,6 +69,7 @@ report.run(
     ]
     + [
         ("per_core refuses a file that isn't there", refuses(["/none"], 1, 'open("/none"): No such file or directory')),
+        ("per_core fails if its output can't be written", full_output),
         ("per_core says how it is used", refuses([], 2, "usage: per_core FILE")),
     ]
 )

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include <sys/stat.h>
 
@@ -103,4 +104,24 @@ TEST_CASE("at the end: a short read, then none, and a device does not grow") {
         CHECK(result_of(loop, kaio::write(m.file, buffer, end - unit)) == 2 * unit);
         CHECK(m.end() == end + unit);
     }
+}
+
+TEST_CASE("fully reads more than 2 GiB at once") {
+    medium m;
+    if (m.device) SKIP_TEST("the device is smaller");
+    constexpr std::size_t part = 64 << 20;
+    constexpr std::int64_t large = 33 * std::int64_t{part}; // one part more than the kernel takes at once
+    auto const unit = static_cast<std::int64_t>(m.file.alignment().offset);
+    REQUIRE(::ftruncate(m.file.fd(), large) == 0); // a hole
+    kaio::loop loop(4);
+    kaio::aligned_buffer mark(static_cast<std::size_t>(unit), m.file.alignment().memory), buffer(part);
+    std::memset(mark.data(), 'm', mark.size());
+    CHECK(result_of(loop, kaio::write(m.file, mark, large - unit)) == unit);
+    std::vector<iovec> const again(33, iovec{buffer.data(), part}); // all in the same memory: the last part stays
+    kaio::transfer_result got(0, 0);
+    loop.submit(kaio::fully(kaio::readv(m.file, again, 0)), [&](kaio::transfer_result r) { got = r; });
+    loop.run();
+    CHECK(got == kaio::transfer_result(33 * part, 0));
+    CHECK(std::memcmp(buffer.data() + part - unit, mark.data(), mark.size()) == 0);
+    CHECK(buffer.data()[0] == std::byte{0});
 }

@@ -33,6 +33,29 @@ TEST_CASE("a file is opened with flags and mode, and closed again") {
     ::unlink(path.c_str());
 }
 
+TEST_CASE("close says what close(2) says, and the file is gone whatever that was") {
+    test::temporary_file temporary;
+    kaio::file file = kaio::file::open(temporary.path(), O_RDWR);
+    int const fd = file.fd();
+    file.close();
+    CHECK(file.fd() == -1);
+    CHECK(::fcntl(fd, F_GETFD) == -1);
+    CHECK_NOTHROW(file.close()); // there is nothing left to close
+    CHECK(file.try_close());
+
+    file = kaio::file::open(temporary.path(), O_RDWR);
+    REQUIRE(::close(file.fd()) == 0);
+    auto const closed = file.try_close();
+    REQUIRE(!closed);
+    CHECK(closed.error() == std::errc::bad_file_descriptor);
+    CHECK(!file);
+
+    file = kaio::file::open(temporary.path(), O_RDWR);
+    REQUIRE(::close(file.fd()) == 0);
+    CHECK_THROWS_WITH(file.close(), test::ContainsSubstring("file::close"));
+    CHECK(file.fd() == -1);
+}
+
 TEST_CASE("what can't be opened says which file and why") {
     CHECK_THROWS_WITH(kaio::file::open("/nowhere/at/all", O_RDONLY), test::ContainsSubstring("/nowhere/at/all"));
     CHECK(kaio::file::try_open("/nowhere", O_RDONLY).error() == std::errc::no_such_file_or_directory);

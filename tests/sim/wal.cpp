@@ -95,6 +95,27 @@ TEST_CASE("without fdatasync some seed loses an acknowledged record, and does so
     CHECK(run<true>(seed) == "");
 }
 
+TEST_CASE("a group whose filling is behind the end of the file is there, and stays") {
+    kaio::sim::world world(1);
+    auto const file = world.open("wal", {.direct = true});
+    std::string const record(700, 'r');
+    {
+        kaio::basic_loop<kaio::sim::kernel> loop(8, {}, world);
+        write_ahead_log<decltype(loop)> wal(loop, file);
+        REQUIRE(!wal.recover([](auto) {}));
+        wal.append(std::as_bytes(std::span(record)), [](std::error_code error) { CHECK(!error); });
+        loop.run();
+    }
+    for (std::uint64_t const size : {4096, 1536, 1024}) { // of which the record and its headers take 720
+        file.resize(size);
+        kaio::basic_loop<kaio::sim::kernel> loop(8, {}, world);
+        write_ahead_log<decltype(loop)> wal(loop, file);
+        std::size_t found = 0;
+        REQUIRE(!wal.recover([&](std::span<const std::byte> bytes) { found += text_of(bytes) == record; }));
+        CHECK(found == 1);
+    }
+}
+
 TEST_CASE("a flipped bit is never taken for a record") {
     kaio::sim::world world(1);
     auto const file = world.open("wal", {.direct = true});

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <kaio/coro/for_each_concurrent.hpp>
@@ -127,8 +128,8 @@ task<void> write_piece(Loop& in, const file& to, pieces::piece what, const std::
 
 // Reads the bytes from `offset` on into all of `out`, at any offset, length and address, a MiB at a time, four at once.
 // Gives the number of bytes that were read from the beginning on: fewer at the end of the file, or with an error. The
-// bytes behind those are indeterminate. Allocates frames, and a buffer for each piece that is not aligned.
-// `from` and `out` must stay until the task has ended.
+// bytes behind those are indeterminate. What is the end of the file, and errors, as for fully(). Allocates frames, and a
+// buffer for each piece that is not aligned. `from` and `out` must stay until the task has ended.
 template <class Loop>
 task<transfer_result> read_range(Loop& in, const file& from, view<std::byte> out, std::int64_t offset) {
     detail::contiguous_progress progress;
@@ -141,10 +142,14 @@ task<transfer_result> read_range(Loop& in, const file& from, view<std::byte> out
 
 // Makes `data` the file's whole content: writes it from the beginning on, the last block filled up with zeros, and then
 // sets the file's size (ftruncate(2), which may block). Gives the number of bytes that were written from the beginning
-// on; after an error the size is not set, and the file may hold any part of the rest. It says nothing about permanence:
-// fdatasync does. Allocates frames, and a buffer for each piece that is not aligned. `to` and `data` must stay until
-// the task has ended; the bytes must not change.
+// on; after an error the size is not set, and the file may hold any part of the rest. Errors: those of fully() and
+// ftruncate; EINVAL for a file with O_APPEND, where nothing can be written but at the end. It says nothing about
+// permanence: fdatasync does; and file::close may still have an error to tell. Allocates frames, and a buffer for each
+// piece that is not aligned. System calls beside the requests: fcntl, ftruncate. `to` and `data` must stay until the
+// task has ended; the bytes must not change.
 template <class Loop> task<transfer_result> write_file(Loop& in, const file& to, view<const std::byte> data) {
+    if (int const flags = ::fcntl(to.fd(), F_GETFL); flags >= 0 && (flags & O_APPEND) != 0)
+        co_return transfer_result(0, EINVAL);
     detail::contiguous_progress progress;
     co_await for_each_concurrent(detail::pieces(0, data.size()), detail::pieces::at_once,
                                  [&](detail::pieces::piece piece) {

@@ -77,7 +77,7 @@ public:
         return *this;
     }
 
-    // close(2). An error of close is not reported: what must be on disk is made so by fdatasync, not by close.
+    // close(2), without its error: close() has that.
     ~file() {
         if (fd_ >= 0) ::close(fd_);
     }
@@ -87,6 +87,18 @@ public:
 
     // Gives the descriptor up, unclosed.
     [[nodiscard]] int release() noexcept { return detail::exchange(fd_, -1); }
+
+    // close(2), with its error: some file systems say only here that data is lost (a quota beyond a network, an upload
+    // that failed). It says nothing about permanence: for that, fdatasync. Afterwards fd() is -1, whatever happened, and
+    // it must not be tried again: after an error too, EINTR included, Linux has let go of the descriptor. Without a file
+    // it does nothing. May block. Throws std::system_error (EIO, ENOSPC, EDQUOT, EINTR; EBADF: it was closed behind this
+    // object's back). REQUIRES: every request that names it has completed.
+    void close() { try_close().value("kaio: file::close: the file system may have lost what was written"); }
+    result<void> try_close() noexcept {
+        int const fd = release();
+        if (fd >= 0 && ::close(fd) != 0) return result<void>::failure(errno);
+        return {};
+    }
 
     // True if it was opened (or had been, before it was adopted) with O_DIRECT.
     bool direct() const noexcept { return direct_; }

@@ -25,13 +25,12 @@ class [[nodiscard("kaio: nothing is submitted until it is awaited: co_await loop
     static constexpr bool timed = std::is_same_v<What, timer>;
 
 public:
-    awaitable(Loop & in, const request& what) noexcept : operation(nullptr, what.block()), loop_(in) {}
-    awaitable(Loop & in, const whole_transfer& transfer) noexcept
-        : operation(nullptr, transfer.what.block()), loop_(in), state_(transfer.what) {}
-    awaitable(Loop & in, timer t) noexcept : loop_(in), state_(t.delay.ns()) {}
+    awaitable(Loop& in, const request& what) noexcept : operation(nullptr, what.block()), loop_(in) {}
+    awaitable(Loop& in, const whole_transfer& transfer) noexcept
+        : operation(nullptr, transfer.first.block()), loop_(in), state_(transfer.progress) {}
+    awaitable(Loop& in, timer t) noexcept : loop_(in), state_(t.delay.ns()) {}
     // For coroutine types that keep what they await, or wrap it. REQUIRES: `other` has not been awaited
-    awaitable(awaitable && other) noexcept
-        : operation(nullptr, other.block_), loop_(other.loop_), state_(other.state_) {
+    awaitable(awaitable&& other) noexcept : operation(nullptr, other.block_), loop_(other.loop_), state_(other.state_) {
         assert(!other.frame_ && "kaio: an awaitable was moved after it had been awaited");
     }
     awaitable& operator=(awaitable&&) = delete;
@@ -73,7 +72,7 @@ public:
     }
 
 private:
-    template <class Coroutine> static void complete(operation & self, operation_slab&, io_result result) {
+    template <class Coroutine> static void complete(operation& self, operation_slab&, io_result result) {
         auto& op = static_cast<awaitable&>(self);
         if constexpr (whole) {
             if (op.state_.goes_on(op, result.res())) return op.loop_.start(op);

@@ -277,8 +277,8 @@ private:
             constexpr bool fit = std::is_invocable_v<stored&, transfer_result>;
             static_assert(fit, "kaio: the handler of fully() must be callable with a kaio::transfer_result");
             if constexpr (fit)
-                return accept(what.what, whole_transfer_handler<basic_loop, stored>{this, transfer_progress(what.what),
-                                                                                    std::forward<Handler>(handler)});
+                return accept(what.first, whole_transfer_handler<basic_loop, stored>{this, what.progress,
+                                                                                     std::forward<Handler>(handler)});
         } else {
             static_assert(completion_handler<Handler>, "kaio: a handler must be callable with a kaio::io_result");
             if constexpr (completion_handler<Handler>) {

@@ -211,12 +211,13 @@ private:
         if (!transferable(r)) {
             for (const iovec& piece : r.memory)
                 if (!piece.iov_base && piece.iov_len != 0) return -EFAULT;
-            return -EINVAL;
+            return !r.is_write() && at >= r.target->content.size() ? 0 : -EINVAL; // the end comes first (iomap_dio_rw)
         }
         std::uint64_t size = asked;
-        if (random_.chance(options_.short_transfers) && size > unit(r))
-            size = random_.between<std::uint64_t>(1, size / unit(r) - (size % unit(r) == 0)) * unit(r);
-        size = before_broken(*r.target, at, size) / unit(r) * unit(r);
+        std::uint64_t const step = r.target->options.direct && options_.short_unit != 0 ? options_.short_unit : unit(r);
+        if (random_.chance(options_.short_transfers) && size > step)
+            size = random_.between<std::uint64_t>(1, size / step - (size % step == 0)) * step;
+        if (std::uint64_t const good = before_broken(*r.target, at, size); good < size) size = good / unit(r) * unit(r);
         if (size == 0 || random_.chance(options_.io_errors)) {
             if (r.is_write() && size != 0) write(r, at, to_sector(at, random_.below(size + 1)), false);
             return -EIO;

@@ -22,6 +22,10 @@ struct options {
     double bit_flips = 0;  // of each read: one bit of what it gives is wrong, this time
     double no_room = 0;    // of each request, at io_submit: EAGAIN
     double interrupts = 0; // of each wait in io_getevents: EINTR
+
+    // Bytes: short transfers of direct files are multiples of this, as those of a network file system with units of its
+    // own, and may end where direct I/O can't go on. 0: of the file's unit, as a local file system's.
+    std::uint32_t short_unit = 0;
 };
 
 struct file_options {

@@ -17,7 +17,7 @@
 namespace kaio {
 
 // The classes of ioprio_set(2). Only some I/O schedulers look at them; real_time needs CAP_SYS_NICE or CAP_SYS_ADMIN.
-enum class priority_class : std::uint16_t { none = 0, real_time = 1, best_effort = 2, idle = 3 };
+enum class priority_class : std::uint16_t { unset = 0, real_time = 1, best_effort = 2, idle = 3 };
 
 // The file of a request: an int descriptor, or anything with fd() such as kaio::file, which stays its owner's.
 class descriptor {

@@ -14,9 +14,9 @@
 
 #include <kaio/io/aligned_buffer.hpp>
 #include <kaio/io/context.hpp>
+#include <kaio/io/duration.hpp>
 #include <kaio/io/request.hpp>
 #include <kaio/io/result.hpp>
-#include <kaio/io/timeout.hpp>
 #include <kaio/loop/awaitable.hpp>
 #include <kaio/loop/mailbox.hpp>
 #include <kaio/loop/observer.hpp>
@@ -33,8 +33,8 @@ namespace kaio {
 struct loop_options {
     // How long, at most, to look at the empty ring before sleeping in the kernel, which costs CPU and saves the time of
     // falling asleep and waking up. Within this bound the loop finds out by itself how much pays.
-    // timeout::zero(): sleep at once. timeout(): never sleep, never make a system call to wait.
-    timeout poll_limit = timeout::from_ns(100'000);
+    // duration::zero(): sleep at once. duration(): never sleep, never make a system call to wait.
+    duration poll_limit = duration::from_ns(100'000);
     context_options setup = {};
 };
 
@@ -128,7 +128,7 @@ public:
     template <submittable What> awaitable<basic_loop, What> submit(const What& what) noexcept { return {*this, what}; }
 
     // `co_await loop.sleep_for(100ms)` is `co_await loop.submit(after(100ms))`.
-    awaitable<basic_loop, timer> sleep_for(timeout delay) noexcept { return {*this, after(delay)}; }
+    awaitable<basic_loop, timer> sleep_for(duration delay) noexcept { return {*this, after(delay)}; }
 
     // Asks for an operation to end early; it still completes, exactly once. What the kernel was not given yet, and
     // timers, complete with ECANCELED, and polls in flight do so soon. EINVAL: it has completed, or is a disk request
@@ -195,18 +195,18 @@ public:
     // is nothing to do it looks at the ring for a time that adapts (loop_options::poll_limit), then sleeps in one
     // io_getevents. Signals do not end it. Errors as poll's, and what io_getevents gives.
     std::size_t run() { return try_run().value(unusable); }
-    result<std::size_t> try_run() { return drive(false, timeout::unlimited, nullptr); }
+    result<std::size_t> try_run() { return drive(false, duration::unlimited, nullptr); }
 
     // The same until one handler was called: returns 1, or 0 if there is nothing to wait for, or after stop().
     // With `mask`: the signal mask while it sleeps (one io_pgetevents, 4.18); a signal that arrives then ends it with
     // 0. ENOSYS where the kernel or a seccomp filter has none: let the signal's handler write to an eventfd there, and
     // poll that (a signalfd does not do, see poll() in io/request.hpp). A loop that is never idle lets no signal in.
     std::size_t run_one(const sigset_t* mask = nullptr) { return try_run_one(mask).value(unusable); }
-    result<std::size_t> try_run_one(const sigset_t* mask = nullptr) { return drive(true, timeout::unlimited, mask); }
+    result<std::size_t> try_run_one(const sigset_t* mask = nullptr) { return drive(true, duration::unlimited, mask); }
 
     // As run, until `limit` (a std::chrono duration or alike) has passed: that ends the wait and no request.
-    std::size_t run_for(timeout limit) { return try_run_for(limit).value(unusable); }
-    result<std::size_t> try_run_for(timeout limit) { return drive(false, from_now(limit.ns()), nullptr); }
+    std::size_t run_for(duration limit) { return try_run_for(limit).value(unusable); }
+    result<std::size_t> try_run_for(duration limit) { return drive(false, from_now(limit.ns()), nullptr); }
 
     // Requests that the kernel was given (or has refused) and whose handlers have not been called yet.
     std::size_t in_flight() const noexcept {
@@ -244,7 +244,7 @@ private:
         "kaio: loop: the kernel gave an error for the whole context; EINVAL means that the loop was moved from, or "
         "that it belongs to the process that forked this one: make a new loop in the child";
 
-    basic_loop(basic_context<Kernel> made, timeout poll_limit) noexcept
+    basic_loop(basic_context<Kernel> made, duration poll_limit) noexcept
         : context_(std::move(made)), capacity_(context_.capacity() - 1), budget_(poll_limit) {}
 
     static basic_loop unwrap(result<basic_loop> made, unsigned asked) {
@@ -285,7 +285,7 @@ private:
         return true;
     }
     int refusal() const noexcept { return capacity_ == 0 ? EINVAL : ENOMEM; }
-    [[noreturn, gnu::cold, gnu::noinline]] void throw_refusal() const {
+    [[noreturn, gnu::__cold__, gnu::__noinline__]] void throw_refusal() const {
         detail::throw_error(refusal(),
                             "kaio: loop.submit: no memory for one more operation, or the loop was moved from");
     }
@@ -302,11 +302,11 @@ private:
 
     std::int64_t now() const noexcept { return context_.get_kernel().now(); }
     std::int64_t from_now(std::int64_t ns) const noexcept {
-        if (ns == timeout::unlimited) return ns;
+        if (ns == duration::unlimited) return ns;
         std::int64_t const time = now();
-        return ns < timeout::unlimited - time ? time + ns : timeout::unlimited;
+        return ns < duration::unlimited - time ? time + ns : duration::unlimited;
     }
-    bool past(std::int64_t deadline) const noexcept { return deadline != timeout::unlimited && now() >= deadline; }
+    bool past(std::int64_t deadline) const noexcept { return deadline != duration::unlimited && now() >= deadline; }
 
     // Nothing to wait for.
     bool idle() const noexcept { return in_flight() + waiting() + timers() + holds_ == 0 && !mailbox_.full(); }
@@ -340,7 +340,7 @@ private:
     void expire_timers() noexcept {
         if (timers_.empty()) return;
         std::int64_t const time = now();
-        while (timers_.first() <= time && timers_.first() != timeout::unlimited) queue_.end(timers_.pop(), 0, ended_);
+        while (timers_.first() <= time && timers_.first() != duration::unlimited) queue_.end(timers_.pop(), 0, ended_);
     }
 
     // Events that were taken out of the kernel and whose handlers have not been called.
@@ -391,7 +391,7 @@ private:
             if (!context_.usable()) return result<std::size_t>::failure(EINVAL);
             flush();
             // Without the ring, asking is a system call: the wait below asks and sleeps in one.
-            if (context_.uses_ring() || deadline != timeout::unlimited) gather();
+            if (context_.uses_ring() || deadline != duration::unlimited) gather();
             expire_timers();
             std::size_t const called = one ? dispatch_one() : dispatch();
             count += called;
@@ -417,7 +417,7 @@ private:
         if (look(started, until, expecting)) return 0;
         std::int64_t const looked = now();
         if (looked >= until) return 0;
-        int const error = sleep(until == timeout::unlimited ? until : until - looked, mask);
+        int const error = sleep(until == duration::unlimited ? until : until - looked, mask);
         if (error == 0 && expecting) budget_.slept(now() - started);
         return error;
     }
@@ -431,7 +431,7 @@ private:
                 if (context_.has_completions() || mailbox_.full()) return true;
                 context_.get_kernel().relax();
             }
-        } while (end == timeout::unlimited || now() < end);
+        } while (end == duration::unlimited || now() < end);
         return false;
     }
 
@@ -439,7 +439,7 @@ private:
     int sleep(std::int64_t ns, const sigset_t* mask) noexcept {
         if (!mailbox_.doze(context_)) return 0; // somebody posted
         if constexpr (observed) observer_.on_wait();
-        timeout const limit = ns == timeout::unlimited ? timeout() : timeout::from_ns(ns);
+        duration const limit = ns == duration::unlimited ? duration() : duration::from_ns(ns);
         auto const got = context_.wait({events_, capacity_ + std::size_t{1}}, 1, mailbox_.bounded(limit), mask);
         mailbox_.rouse(context_);
         if (!got) return got.error().value();
@@ -459,7 +459,7 @@ private:
             gather();
             if (dispatch() != 0) continue;
             if (context_.in_flight() == 0) return;
-            timeout const limit = cancelled ? timeout() : timeout::from_ns(1'000'000);
+            duration const limit = cancelled ? duration() : duration::from_ns(1'000'000);
             auto const got = context_.wait({events_, capacity_ + std::size_t{1}}, 1, mailbox_.bounded(limit));
             if (mailbox_.wake_due()) mailbox_.rouse(context_);
             if (got)

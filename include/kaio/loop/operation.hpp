@@ -49,7 +49,7 @@ protected:
     void set_idle() noexcept { block_.aio_data = 0; }
 
     // In every build: going on would let the kernel and the loop write to memory that is gone.
-    [[noreturn, gnu::cold, gnu::noinline]] static void destroyed_while_busy() noexcept {
+    [[noreturn, gnu::__cold__, gnu::__noinline__]] static void destroyed_while_busy() noexcept {
         std::fputs(
             "kaio: an operation was destroyed while it was in flight or waiting in a loop; run the loop until it "
             "has completed, or let the loop be destroyed first\n",

@@ -32,7 +32,7 @@ public:
     }
 
     // Room for `count` more operations at once. False: no memory.
-    [[gnu::cold, gnu::noinline]] bool grow(std::size_t count) noexcept {
+    [[gnu::__cold__, gnu::__noinline__]] bool grow(std::size_t count) noexcept {
         static_assert(sizeof(slot) >= sizeof(chunk));
         if (count > static_cast<std::size_t>(-1) / sizeof(slot) - 1) return false;
         void* memory = ::operator new((count + 1) * sizeof(slot), std::align_val_t{alignof(slot)}, std::nothrow);

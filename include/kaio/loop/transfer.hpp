@@ -64,14 +64,14 @@ public:
             // The rest of a file, of which direct I/O read all that it could. Only where its unit is not known: else no
             // such part is tried, and EINVAL is an error like any other.
             if (res == -EINVAL && unit_ == 0 && done_ != 0 && reads(block) && is_direct(block)) return false;
-            return fail(static_cast<int>(-res));
+            return fail_with(static_cast<int>(-res));
         }
         auto const count = static_cast<std::size_t>(res);
         done_ += count;
         if (!advance(block, count)) return false;
-        if (count == 0) return reads(block) ? false : fail(EIO);
+        if (count == 0) return reads(block) ? false : fail_with(EIO);
         std::size_t const unit = unit_ != 0 ? unit_ : smallest_unit;
-        if (count % unit != 0 && (unit_ != 0 || is_direct(block))) return reads(block) ? false : fail(EIO);
+        if (count % unit != 0 && (unit_ != 0 || is_direct(block))) return reads(block) ? false : fail_with(EIO);
         return true;
     }
 
@@ -88,7 +88,7 @@ private:
         int const flags = ::fcntl(static_cast<int>(block.aio_fildes), F_GETFL);
         return flags >= 0 && (flags & O_DIRECT) != 0;
     }
-    bool fail(int error) noexcept {
+    bool fail_with(int error) noexcept {
         error_ = static_cast<std::uint16_t>(error);
         return false;
     }

@@ -11,11 +11,10 @@ namespace kaio {
 // What an iocb asks for (IOCB_CMD_*). IOCB_CMD_NOOP is left out: the kernel refuses it with EINVAL.
 enum class opcode : std::uint16_t { pread = 0, pwrite = 1, fsync = 2, fdsync = 3, poll = 5, preadv = 7, pwritev = 8 };
 
-// Per-request flags (RWF_*). A flag that the kernel or the file does not know is refused with EOPNOTSUPP, by io_submit or
-// (ext4 and xfs for buffered I/O) in the event.
+// Per-request flags (RWF_*); rw_flags{} is no flag. A flag that the kernel or the file does not know is refused with
+// EOPNOTSUPP, by io_submit or (ext4 and xfs for buffered I/O) in the event.
 // RWF_HIPRI is left out: the kernel accepts and then ignores it for native AIO.
 enum class rw_flags : std::int32_t {
-    none = 0,
     dsync = 0x02,     // this write as if the file had O_DSYNC (4.7)
     sync = 0x04,      // this write as if the file had O_SYNC (4.7)
     nowait = 0x08,    // fail with EAGAIN instead of blocking (4.13)

@@ -159,8 +159,8 @@ public:
     // EINVAL for a disk request, for one that has completed, and for one that was never submitted.
     result<void> cancel(iocb& block) noexcept {
         if (!usable()) return result<void>::failure(EINVAL);
-        io_event unused{};
-        int const answer = kernel_.io_cancel(id_, &block, &unused);
+        io_event ignored{};
+        int const answer = kernel_.io_cancel(id_, &block, &ignored);
         if (answer == 0 || answer == -EINPROGRESS) return {};
         return result<void>::failure(-answer);
     }

@@ -32,7 +32,7 @@ kaio::task<std::size_t> read_some(kaio::loop& loop, const test::temporary_file& 
     kaio::io_result const r = co_await loop.submit(kaio::read(file, buffer, offset));
     co_return r.bytes();
 }
-kaio::task<int> after_a_while(kaio::loop& loop, int i, kaio::timeout delay) {
+kaio::task<int> after_a_while(kaio::loop& loop, int i, kaio::duration delay) {
     co_await loop.sleep_for(delay);
     co_return i;
 }
@@ -435,7 +435,7 @@ TEST_CASE("when_all runs tasks side by side, and gives all that they give") {
 TEST_CASE("when_all throws the first exception when all have ended") {
     kaio::loop loop(4);
     int ended = 0;
-    auto const work = [](kaio::loop& l, int& count, const char* text, kaio::timeout delay) -> kaio::task<> {
+    auto const work = [](kaio::loop& l, int& count, const char* text, kaio::duration delay) -> kaio::task<> {
         co_await l.sleep_for(delay);
         ++count;
         if (text) throw std::runtime_error(text);

@@ -42,7 +42,7 @@ public:
 
     void take(unsigned min) {
         kaio::io_event events[5]; // fewer than there are
-        auto const taken = context_.wait(events, min, kaio::timeout::from_ns(1'000'000'000));
+        auto const taken = context_.wait(events, min, kaio::duration::from_ns(1'000'000'000));
         if (!taken) {
             CHECK(taken.error().value() == -injected_.answer);
             return;

@@ -103,7 +103,7 @@ struct one_at_a_time {
         for (int i = 0; i < 10; ++i) {
             loop.submit(kaio::fdatasync(machine.file), expected.once());
             if (i % 3 == 0) (void)loop.try_run_one();
-            if (i % 3 == 1) (void)loop.try_run_for(kaio::timeout::from_ns(1'000'000));
+            if (i % 3 == 1) (void)loop.try_run_for(kaio::duration::from_ns(1'000'000));
             if (i % 3 == 2) (void)loop.try_poll();
         }
         finish(loop);
@@ -113,7 +113,7 @@ struct one_at_a_time {
 struct timers {
     template <class Loop, class Machine> static void run(Loop& loop, Machine& machine, ledger& expected) {
         for (int i = 0; i < 6; ++i) {
-            loop.submit(kaio::after(kaio::timeout::from_ns(100'000 * (i % 3))), expected.once());
+            loop.submit(kaio::after(kaio::duration::from_ns(100'000 * (i % 3))), expected.once());
             loop.submit(kaio::read(machine.file, machine.buffer, 0), expected.once());
         }
         finish(loop);
@@ -181,7 +181,7 @@ struct driven_by_a_notifier {
             loop.submit(kaio::read(-1, machine.buffer, 0), once(EBADF));
         }
         loop.submit(kaio::poll(machine.event, POLLIN), once());
-        loop.submit(kaio::after(kaio::timeout::from_ns(100'000)), once());
+        loop.submit(kaio::after(kaio::duration::from_ns(100'000)), once());
         bool const woken = !!loop.try_post([handler = once()]() mutable { handler(kaio::io_result(0)); });
         if (!woken) CHECK(loop.try_post([] {})); // as in posts_from_another_thread
         notifier.update();
@@ -210,7 +210,7 @@ struct cancels {
             polls[i] = std::make_unique<operation>(expected.once());
             timers[i] = std::make_unique<operation>(expected.once());
             loop.submit(kaio::poll(machine.event, POLLIN), *polls[i]);
-            loop.submit(kaio::after(kaio::timeout()), *timers[i]);
+            loop.submit(kaio::after(kaio::duration()), *timers[i]);
         }
         loop.flush();
         for (std::size_t i = 0; i < polls.size(); ++i) {
@@ -232,7 +232,7 @@ struct coroutines {
         auto read = expected.once(), none = expected.once(EBADF), slept = expected.once(), written = expected.once();
         read(co_await loop.submit(kaio::read(machine.file, machine.buffer, 0)));
         none(co_await loop.submit(kaio::read(-1, machine.buffer, 0)));
-        slept(co_await loop.sleep_for(kaio::timeout::from_ns(10'000)));
+        slept(co_await loop.sleep_for(kaio::duration::from_ns(10'000)));
         written(co_await loop.submit(kaio::fully(kaio::write(machine.file, machine.buffer, 0))));
     }
 };
@@ -244,7 +244,7 @@ struct destroyed_with_everything_in_it {
             loop.submit(kaio::poll(machine.event, POLLIN), expected.once());
             loop.submit(kaio::read(machine.file, machine.buffer, 0), expected.once());
             loop.submit(kaio::read(-1, machine.buffer, 0), expected.once(EBADF));
-            loop.submit(kaio::after(kaio::timeout()), expected.once());
+            loop.submit(kaio::after(kaio::duration()), expected.once());
             kaio::spawn(loop, coroutines::task(loop, machine, expected));
             CHECK(loop.try_post([handler = expected.once()]() mutable { handler(kaio::io_result(0)); }));
         }

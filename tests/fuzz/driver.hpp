@@ -142,7 +142,7 @@ private:
             (void)loop_->try_run_one();
             break;
         case 11:
-            (void)loop_->try_run_for(kaio::timeout::from_ns(next() * 1000));
+            (void)loop_->try_run_for(kaio::duration::from_ns(next() * 1000));
             break;
         case 12:
             if (inside_coroutine_) break; // it would wait for itself
@@ -218,7 +218,7 @@ private:
         if (owned) owned_busy_[i] = true, owned_request_[i] = number;
         if (how % 8 == 7 || how % 8 == 0) {
             r.kind = pending::other;
-            kaio::timer const timer = kaio::after(kaio::timeout::from_ns(next() * 1000));
+            kaio::timer const timer = kaio::after(kaio::duration::from_ns(next() * 1000));
             owned ? loop_->submit(timer, *owned_[i]) : loop_->submit(timer, handler{this, number});
             return;
         }
@@ -249,7 +249,7 @@ private:
             bool const before = std::exchange(inside_coroutine_, true);
             guarded([&] { complete(number, r); });
             inside_coroutine_ = before;
-            if (how & 64) co_await loop_->sleep_for(kaio::timeout::from_ns(how));
+            if (how & 64) co_await loop_->sleep_for(kaio::duration::from_ns(how));
         }
     }
 
@@ -369,7 +369,7 @@ private:
 
 public:
     static loop_type make_loop(Machine& machine, std::uint8_t how) {
-        kaio::loop_options options{.poll_limit = how & 16 ? kaio::timeout::from_ns(2000) : kaio::timeout::zero()};
+        kaio::loop_options options{.poll_limit = how & 16 ? kaio::duration::from_ns(2000) : kaio::duration::zero()};
         options.setup.events = how & 8 ? kaio::reaping::syscall : kaio::reaping::ring;
         return std::move(loop_type::try_make(capacity, options, machine.make_kernel())).value("fuzz: no loop");
     }

@@ -10,7 +10,7 @@ template <class Loop> kaio::task<int> use(Loop& loop, const kaio::file& file, ka
     auto const whole = co_await loop.submit(kaio::fully(kaio::read(file, buffer, 0)));
     auto const [part, put] =
         co_await kaio::when_all(kaio::read_range(loop, file, buffer, 1), kaio::write_file(loop, file, buffer));
-    co_await loop.sleep_for(kaio::timeout::zero());
+    co_await loop.sleep_for(kaio::duration::zero());
     co_return static_cast<int>(whole.bytes() + part.bytes() + put.bytes());
 }
 

@@ -135,7 +135,7 @@ TEST_CASE("coroutines allocate their frames and nothing per request, timer or wh
         for (unsigned i = 0; i < requests; ++i) {
             done += (co_await l.submit(kaio::read(f, buffer, 0))).bytes() == 64;
             if (i % 10 == 0) done -= (co_await l.submit(kaio::fully(kaio::read(f, buffer, 64)))).bytes() != 64;
-            if (i % 100 == 0) co_await l.sleep_for(kaio::timeout::zero());
+            if (i % 100 == 0) co_await l.sleep_for(kaio::duration::zero());
         }
         co_return done;
     };

@@ -139,7 +139,7 @@ TEST_CASE("a batch makes one io_submit, and a poll with nothing to do no system 
 TEST_CASE("waiting makes one io_getevents with no polling, and none with polling without end") {
     test::script script;
     silent_eventfd event;
-    kaio::timeout const limit = GENERATE(kaio::timeout::zero(), kaio::timeout());
+    kaio::duration const limit = GENERATE(kaio::duration::zero(), kaio::duration());
     scripted_loop loop(4, {.poll_limit = limit, .setup = {.events = kaio::reaping::ring}},
                        test::scripted_kernel(script));
     int mask = 0;
@@ -232,7 +232,7 @@ TEST_CASE("EAGAIN with requests in flight is met by waiting, not by asking again
     silent_eventfd event;
     test::temporary_file file(4096);
     std::vector<char> buffer(64);
-    scripted_loop loop(4, {.poll_limit = kaio::timeout::zero()}, test::scripted_kernel(script));
+    scripted_loop loop(4, {.poll_limit = kaio::duration::zero()}, test::scripted_kernel(script));
     int mask = 0;
     std::size_t bytes = 0;
     loop.submit(kaio::poll(event.fd, POLLIN), [&](kaio::io_result r) { mask = r.poll_events(); });
@@ -323,7 +323,7 @@ TEST_CASE("destroying a loop cancels the polls that are in flight, and no others
 TEST_CASE("a child that destroys a loop calls no handler") {
     int called = 0;
     auto const loop = std::make_unique<kaio::loop>(2);
-    loop->submit(kaio::after(kaio::timeout()), [&](kaio::io_result) { ++called; }); // for ever
+    loop->submit(kaio::after(kaio::duration()), [&](kaio::io_result) { ++called; }); // for ever
     CHECK(test::in_child([&] {
               loop->~basic_loop();
               return called;
@@ -360,7 +360,7 @@ TEST_CASE("EAGAIN now and then, with nothing in flight, is never a request's res
 TEST_CASE("a wait that is interrupted or fails") {
     test::script script;
     silent_eventfd event;
-    scripted_loop loop(4, {.poll_limit = kaio::timeout::zero()}, test::scripted_kernel(script));
+    scripted_loop loop(4, {.poll_limit = kaio::duration::zero()}, test::scripted_kernel(script));
     int mask = 0;
     loop.submit(kaio::poll(event.fd, POLLIN), [&](kaio::io_result r) { mask = r.poll_events(); });
 
@@ -401,7 +401,7 @@ TEST_CASE("signals during a wait lose nothing, with SA_RESTART and without") {
     ::setitimer(ITIMER_REAL, &every, nullptr);
 
     silent_eventfd event;
-    kaio::loop loop(4, {.poll_limit = kaio::timeout::zero()});
+    kaio::loop loop(4, {.poll_limit = kaio::duration::zero()});
     int mask = 0;
     loop.submit(kaio::poll(event.fd, POLLIN), [&](kaio::io_result r) { mask = r.poll_events(); });
     alarms = 0;
@@ -720,7 +720,7 @@ TEST_CASE("a handler that cancels what it has just submitted, for ever, does not
 TEST_CASE("polling without end, and without a trusted ring, takes events by io_getevents that never waits") {
     test::temporary_file file(64);
     std::vector<char> buffer(64);
-    kaio::loop loop(4, {.poll_limit = kaio::timeout(), .setup = {.events = kaio::reaping::syscall}});
+    kaio::loop loop(4, {.poll_limit = kaio::duration(), .setup = {.events = kaio::reaping::syscall}});
     std::size_t bytes = 0;
     loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result r) { bytes += r.bytes(); });
     loop.submit(kaio::after(1ms), [&](kaio::io_result) {

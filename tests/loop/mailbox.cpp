@@ -23,12 +23,12 @@ namespace {
 
 using scripted_loop = kaio::basic_loop<test::scripted_kernel>;
 
-constexpr kaio::loop_options sleeps_at_once{.poll_limit = kaio::timeout::zero()};
+constexpr kaio::loop_options sleeps_at_once{.poll_limit = kaio::duration::zero()};
 
 } // namespace
 
 TEST_CASE("what a thread posts runs on the loop's thread, in order, and wakes a loop that sleeps") {
-    auto const poll_limit = GENERATE(kaio::timeout::zero(), kaio::timeout(100us), kaio::timeout());
+    auto const poll_limit = GENERATE(kaio::duration::zero(), kaio::duration(100us), kaio::duration());
     auto const events = GENERATE(kaio::reaping::ring, kaio::reaping::syscall);
     kaio::loop loop(4, {.poll_limit = poll_limit, .setup = {.events = events}});
     loop.hold();

@@ -33,7 +33,7 @@ struct simulation {
 } // namespace
 
 TEST_CASE("the budget stays within the user's limit: none, some, or without end") {
-    kaio::poll_budget never(kaio::timeout::zero()), always{kaio::timeout()}, some(50us);
+    kaio::poll_budget never(kaio::duration::zero()), always{kaio::duration()}, some(50us);
     for (int i = 0; i < 100; ++i) {
         never.slept(10);
         always.slept(1'000'000'000);
@@ -41,7 +41,7 @@ TEST_CASE("the budget stays within the user's limit: none, some, or without end"
         REQUIRE(some.ns() <= 50'000);
     }
     CHECK(never.ns() == 0);
-    CHECK(always.ns() == kaio::timeout::unlimited);
+    CHECK(always.ns() == kaio::duration::unlimited);
     CHECK(some.ns() == 50'000);
 }
 

@@ -53,12 +53,12 @@ TEST_CASE("timers leave the queue by deadline, equal ones in the order of insert
         REQUIRE(static_cast<node&>(queue.pop()).number == number);
     }
     CHECK(queue.empty());
-    CHECK(queue.first() == kaio::timeout::unlimited);
+    CHECK(queue.first() == kaio::duration::unlimited);
 }
 
 TEST_CASE("a timer completes after its time, never before, and to the millisecond") {
     auto const events = GENERATE(kaio::reaping::ring, kaio::reaping::syscall);
-    auto const poll_limit = GENERATE(kaio::timeout::zero(), kaio::timeout(100us));
+    auto const poll_limit = GENERATE(kaio::duration::zero(), kaio::duration(100us));
     kaio::loop loop(4, {.poll_limit = poll_limit, .setup = {.events = events}});
     std::vector<std::int64_t> late;
     for (int round = 0; round < 20; ++round) {
@@ -101,7 +101,7 @@ TEST_CASE("a timer can be cancelled, once") {
     std::vector<std::int64_t> results;
     auto const note = [&](kaio::io_result r) { results.push_back(r.res()); };
     kaio::owned_operation<decltype(note)> timer(note);
-    loop.submit(kaio::after(kaio::timeout()), timer);
+    loop.submit(kaio::after(kaio::duration()), timer);
     CHECK(loop.cancel(timer));
     CHECK(loop.cancel(timer).error().value() == EINVAL);
     CHECK(loop.run() == 1);

@@ -62,7 +62,7 @@ template <bool Sync> std::string run(std::uint64_t seed) {
                         ++acknowledged;
                 });
             }
-            loop.run_for(kaio::timeout::from_ns(chance.between(0, 300'000)));
+            loop.run_for(kaio::duration::from_ns(chance.between(0, 300'000)));
         }
         if (world.crashes() == static_cast<unsigned>(life)) world.crash();
         loop.run(); // all that is left fails

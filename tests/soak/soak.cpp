@@ -144,7 +144,7 @@ struct soak {
                                 });
         case timer:
             s.expected = 0;
-            return loop->submit(kaio::after(kaio::timeout::from_ns(static_cast<std::int64_t>(next_random() % 20'000))),
+            return loop->submit(kaio::after(kaio::duration::from_ns(static_cast<std::int64_t>(next_random() % 20'000))),
                                 [this, index](kaio::io_result r) { done(index, r); });
         case posted:
             s.expected = 0;

@@ -20,7 +20,7 @@ kaio::task<int> awaited(kaio::loop& loop, int fd) {
     char bytes[200];
     kaio::io_result const r = co_await loop.submit(kaio::read(fd, bytes, 4000)); // the last 96 bytes of the file
     int count = count_x(bytes, r.bytes());
-    co_await loop.sleep_for(kaio::timeout::zero());
+    co_await loop.sleep_for(kaio::duration::zero());
     kaio::transfer_result const all = co_await loop.submit(kaio::fully(kaio::read(fd, bytes, 0)));
     co_return count + count_x(bytes, all.bytes());
 }

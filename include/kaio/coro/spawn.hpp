@@ -38,7 +38,7 @@ template <class Loop, class T> detached run_detached(Loop& in, task<T> work) {
 #endif
     in.release();
     if (thrown)
-        in.submit(after(timeout::zero()), [thrown](io_result r) {
+        in.submit(after(duration::zero()), [thrown](io_result r) {
             if (r) thrown.rethrow(); // not in the loop's destructor
         });
 }

@@ -180,7 +180,7 @@ public:
     // until then, as the task must; and then result() is what it gave.
     void start(detail::task_waiter& waiter) noexcept {
         if (!frame_) [[unlikely]]
-            none();
+            awaited_nothing();
         frame_.promise().waiter(waiter);
         frame_.resume();
     }
@@ -193,7 +193,7 @@ private:
     friend promise_type;
     explicit task(std::coroutine_handle<promise_type> frame) noexcept : frame_(frame) {}
 
-    [[noreturn, gnu::cold, gnu::noinline]] static void none() noexcept {
+    [[noreturn, gnu::__cold__, gnu::__noinline__]] static void awaited_nothing() noexcept {
         std::fputs("kaio: a task was awaited that is none: it was moved from, or awaited before\n", stderr);
         std::abort();
     }

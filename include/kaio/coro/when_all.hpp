@@ -21,22 +21,23 @@ template <std::size_t, class T> struct one_given {
     T value;
 };
 template <class Indices, class... T> struct many_given;
-template <std::size_t... I, class... T> struct many_given<std::index_sequence<I...>, T...> : one_given<I, T>... {};
+template <std::size_t... Nth, class... T>
+struct many_given<std::index_sequence<Nth...>, T...> : one_given<Nth, T>... {};
 } // namespace detail
 
 // What several tasks gave, for `auto [a, b] = …`, or with get<0>() and so on. A std::tuple would cost a twentieth of
 // all that kaio costs to compile.
 template <class... T> struct all_given : detail::many_given<std::index_sequence_for<T...>, T...> {
-    template <std::size_t I> decltype(auto) get() & noexcept { return lvalue<I>(*this); }
-    template <std::size_t I> decltype(auto) get() const& noexcept { return const_lvalue<I>(*this); }
-    template <std::size_t I> decltype(auto) get() && noexcept { return rvalue<I>(*this); }
+    template <std::size_t Nth> decltype(auto) get() & noexcept { return lvalue<Nth>(*this); }
+    template <std::size_t Nth> decltype(auto) get() const& noexcept { return constant<Nth>(*this); }
+    template <std::size_t Nth> decltype(auto) get() && noexcept { return rvalue<Nth>(*this); }
 
 private:
-    template <std::size_t I, class U> static U& lvalue(detail::one_given<I, U>& one) noexcept { return one.value; }
-    template <std::size_t I, class U> static const U& const_lvalue(const detail::one_given<I, U>& one) noexcept {
+    template <std::size_t Nth, class U> static U& lvalue(detail::one_given<Nth, U>& one) noexcept { return one.value; }
+    template <std::size_t Nth, class U> static const U& constant(const detail::one_given<Nth, U>& one) noexcept {
         return one.value;
     }
-    template <std::size_t I, class U> static U&& rvalue(detail::one_given<I, U>& one) noexcept {
+    template <std::size_t Nth, class U> static U&& rvalue(detail::one_given<Nth, U>& one) noexcept {
         return static_cast<U&&>(one.value);
     }
 };
@@ -99,8 +100,8 @@ when_all(Container<task<T>, Rest...> tasks) {
 
 template <class... T>
 struct std::tuple_size<kaio::all_given<T...>> : std::integral_constant<std::size_t, sizeof...(T)> {};
-template <std::size_t I, class T, class... Rest>
-struct std::tuple_element<I, kaio::all_given<T, Rest...>> : std::tuple_element<I - 1, kaio::all_given<Rest...>> {};
+template <std::size_t Nth, class T, class... Rest>
+struct std::tuple_element<Nth, kaio::all_given<T, Rest...>> : std::tuple_element<Nth - 1, kaio::all_given<Rest...>> {};
 template <class T, class... Rest> struct std::tuple_element<0, kaio::all_given<T, Rest...>> {
     using type = T;
 };

@@ -38,7 +38,13 @@ public:
         }
         return static_cast<T*>(::operator new(count * sizeof(T), alignment));
     }
-    void deallocate(T* memory, std::size_t count) noexcept { ::operator delete(memory, count * sizeof(T), alignment); }
+    void deallocate(T* memory, [[maybe_unused]] std::size_t count) noexcept {
+#if defined(__cpp_sized_deallocation) // Clang before 19 has it only with -fsized-deallocation
+        ::operator delete(memory, count * sizeof(T), alignment);
+#else
+        ::operator delete(memory, alignment);
+#endif
+    }
 
     template <class U>
     friend constexpr bool operator==(const aligned_allocator&, const aligned_allocator<U, Alignment>&) noexcept {

@@ -6,9 +6,9 @@
 
 #include <cstdint>
 
+#include <kaio/io/duration.hpp>
 #include <kaio/io/result.hpp>
 #include <kaio/io/setup_error.hpp>
-#include <kaio/io/timeout.hpp>
 #include <kaio/io/view.hpp>
 #include <kaio/sys/abi.hpp>
 #include <kaio/sys/kernel.hpp>
@@ -147,7 +147,7 @@ public:
                 return count;
         }
         if (in_flight() == 0 || events.empty()) return 0;
-        long const count = get_events(events, 0, timeout::zero(), nullptr);
+        long const count = get_events(events, 0, duration::zero(), nullptr);
         return count < 0 ? 0 : static_cast<unsigned>(count);
     }
 
@@ -158,7 +158,7 @@ public:
     // taken; EINVAL, if `min` events do not fit or the context is not usable; ENOSYS, if there is a mask and the kernel
     // or a seccomp filter has no io_pgetevents (let the signal's handler write to an eventfd then, and poll that).
     // A limit ends the wait and no request: what is in flight stays so, and keeps its buffer.
-    result<unsigned> wait(view<io_event> events, unsigned min = 1, timeout limit = {},
+    result<unsigned> wait(view<io_event> events, unsigned min = 1, duration limit = {},
                           const sigset_t* mask = nullptr) noexcept {
         if (!usable() || min > events.size()) return result<unsigned>::failure(EINVAL);
         kernel_.look();
@@ -174,8 +174,8 @@ public:
     // EINVAL for a disk request, for one that has completed, and for one that was never submitted.
     result<void> cancel(iocb& block) noexcept {
         if (!usable()) return result<void>::failure(EINVAL);
-        io_event unused{};
-        int const answer = kernel_.io_cancel(id_, &block, &unused);
+        io_event ignored{};
+        int const answer = kernel_.io_cancel(id_, &block, &ignored);
         if (answer == 0 || answer == -EINPROGRESS) return {};
         return result<void>::failure(-answer);
     }
@@ -251,7 +251,7 @@ private:
     }
 
     // The first io_submit took only a part of the batch, or gave an error: goes on until the rest has its error too.
-    [[gnu::cold, gnu::noinline]] submission submit_rest(view<iocb* const> batch, long taken) noexcept {
+    [[gnu::__cold__, gnu::__noinline__]] submission submit_rest(view<iocb* const> batch, long taken) noexcept {
         auto const count = static_cast<unsigned>(batch.size());
         unsigned accepted = 0;
         while (taken > 0) {
@@ -274,7 +274,7 @@ private:
         return taken(events.data(), ring_.take(events.data(), static_cast<unsigned>(events.size()), most));
     }
 
-    long get_events(view<io_event> events, unsigned min, timeout limit, const sigset_t* mask) noexcept {
+    long get_events(view<io_event> events, unsigned min, duration limit, const sigset_t* mask) noexcept {
         kernel_timespec const time{limit.ns() / 1'000'000'000, limit.ns() % 1'000'000'000};
         const kernel_timespec* const until = limit.is_unlimited() ? nullptr : &time;
         auto const max = static_cast<long>(events.size());

@@ -142,7 +142,7 @@ private:
         return {4096, 4096};
     }
 
-    [[noreturn, gnu::cold, gnu::noinline]] static void throw_open_error(const char* path, int flags, int error) {
+    [[noreturn, gnu::__cold__, gnu::__noinline__]] static void throw_open_error(const char* path, int flags, int error) {
         char text[4608]; // a path has at most 4096 bytes
         std::snprintf(text, sizeof text, "kaio: open(\"%.4096s\")%s", path,
                       error == EINVAL && (flags & O_DIRECT)

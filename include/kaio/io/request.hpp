@@ -17,7 +17,10 @@
 namespace kaio {
 
 // The classes of ioprio_set(2). Only some I/O schedulers look at them; real_time needs CAP_SYS_NICE or CAP_SYS_ADMIN.
+#pragma push_macro("none") // some projects have a macro of this name
+#undef none
 enum class priority_class : std::uint16_t { none = 0, real_time = 1, best_effort = 2, idle = 3 };
+#pragma pop_macro("none")
 
 // The file of a request: an int descriptor, or anything with fd() such as kaio::file, which stays its owner's.
 class descriptor {
@@ -76,7 +79,7 @@ public:
     // An I/O priority (4.18): level 0 (first) to 7 (last, also for what is greater) within the class; `none` has no
     // levels, and ignores it. Refused with EPERM or EINVAL at submission.
     constexpr request priority(priority_class klass, unsigned level = 4) const noexcept {
-        unsigned const valid = klass == priority_class::none ? 0 : (level < 7 ? level : 7);
+        unsigned const valid = klass == priority_class{} ? 0 : (level < 7 ? level : 7);
         request changed = *this;
         changed.block_.aio_flags |= iocb_flag_ioprio;
         changed.block_.aio_reqprio = static_cast<std::int16_t>((static_cast<unsigned>(klass) << 13) | valid);

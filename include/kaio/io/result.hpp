@@ -53,7 +53,7 @@ private:
 
 namespace detail {
 // Throws std::system_error with this errno and text; without exceptions, prints both and aborts.
-[[noreturn, gnu::cold, gnu::noinline]] inline void throw_error(int error, const std::string& text) {
+[[noreturn, gnu::__cold__, gnu::__noinline__]] inline void throw_error(int error, const std::string& text) {
 #if defined(__cpp_exceptions)
     throw std::system_error(error, std::system_category(), text);
 #else
@@ -61,7 +61,7 @@ namespace detail {
     std::abort();
 #endif
 }
-[[noreturn, gnu::cold, gnu::noinline]] inline void throw_error(int error, const char* text) {
+[[noreturn, gnu::__cold__, gnu::__noinline__]] inline void throw_error(int error, const char* text) {
     throw_error(error, std::string(text));
 }
 } // namespace detail

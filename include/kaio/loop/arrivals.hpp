@@ -58,7 +58,7 @@ public:
         dispatching(const dispatching&) = delete;
         dispatching& operator=(const dispatching&) = delete;
         ~dispatching() {
-            check();
+            loop_stays();
             --of_->depth_;
         }
 
@@ -66,13 +66,13 @@ public:
 
         // After each handler but those of events, where empty() becomes true, and before the loop is touched again.
         // In every build: going on would use freed memory.
-        void check() const noexcept {
+        void loop_stays() const noexcept {
             if (of_->loop_is_gone_) [[unlikely]]
                 loop_is_gone();
         }
 
     private:
-        [[noreturn, gnu::cold, gnu::noinline]] static void loop_is_gone() noexcept {
+        [[noreturn, gnu::__cold__, gnu::__noinline__]] static void loop_is_gone() noexcept {
             std::fputs("kaio: a loop was destroyed inside one of its own handlers, posted functions or coroutines, which "
                        "would return into freed memory; call stop() there, and destroy the loop when run has returned\n",
                        stderr);

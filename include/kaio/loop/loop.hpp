@@ -13,9 +13,9 @@
 #include <utility>
 
 #include <kaio/io/context.hpp>
+#include <kaio/io/duration.hpp>
 #include <kaio/io/request.hpp>
 #include <kaio/io/result.hpp>
-#include <kaio/io/timeout.hpp>
 #include <kaio/loop/arrivals.hpp>
 #include <kaio/loop/awaitable.hpp>
 #include <kaio/loop/mailbox.hpp>
@@ -33,9 +33,9 @@ namespace kaio {
 struct loop_options {
     // How long, at most, to look at the empty ring before sleeping in the kernel, which costs CPU and saves the time of
     // falling asleep and waking up. Within this bound the loop finds out by itself how much pays.
-    // timeout::zero(): sleep at once. timeout(): never sleep, and with a trusted ring never make a system call to wait
+    // duration::zero(): sleep at once. duration(): never sleep, and with a trusted ring never make a system call to wait
     // (without one, each look is an io_getevents).
-    timeout poll_limit = timeout::from_ns(100'000);
+    duration poll_limit = duration::from_ns(100'000);
     context_options setup = {};
 };
 
@@ -129,7 +129,7 @@ public:
     template <submittable What> awaitable<basic_loop, What> submit(const What& what) noexcept { return {*this, what}; }
 
     // `co_await loop.sleep_for(100ms)` is `co_await loop.submit(after(100ms))`.
-    awaitable<basic_loop, timer> sleep_for(timeout delay) noexcept { return {*this, after(delay)}; }
+    awaitable<basic_loop, timer> sleep_for(duration delay) noexcept { return {*this, after(delay)}; }
 
     // Asks for an operation to end early; it still completes, exactly once. What the kernel was not given yet, and
     // timers, complete with ECANCELED, and polls in flight do so soon. EINVAL: it has completed, or is a disk request
@@ -199,7 +199,7 @@ public:
     // io_getevents. Signals do not end it. Inside a handler or a coroutine it does not wait for what is held: that may
     // be released only when the handler or coroutine has ended. Errors as poll's, and those of io_getevents.
     std::size_t run() { return try_run().value(unusable); }
-    result<std::size_t> try_run() { return drive(goal::idle, timeout::unlimited, nullptr); }
+    result<std::size_t> try_run() { return drive(goal::idle, duration::unlimited, nullptr); }
 
     // The same until one handler was called: returns 1, or 0 if there is nothing to wait for, or after stop(). Inside a
     // handler it waits for what is held, too. Completions, timers and posts take turns.
@@ -208,12 +208,12 @@ public:
     // poll that (a signalfd does not do, see poll() in io/request.hpp). A loop that is never idle lets no signal in.
     std::size_t run_one(const sigset_t* mask = nullptr) { return try_run_one(mask).value(unusable); }
     result<std::size_t> try_run_one(const sigset_t* mask = nullptr) {
-        return drive(goal::one_handler, timeout::unlimited, mask);
+        return drive(goal::one_handler, duration::unlimited, mask);
     }
 
     // As run, until `limit` (a std::chrono duration or alike) has passed: that ends the wait and no request.
-    std::size_t run_for(timeout limit) { return try_run_for(limit).value(unusable); }
-    result<std::size_t> try_run_for(timeout limit) { return drive(goal::idle, from_now(limit.ns()), nullptr); }
+    std::size_t run_for(duration limit) { return try_run_for(limit).value(unusable); }
+    result<std::size_t> try_run_for(duration limit) { return drive(goal::idle, from_now(limit.ns()), nullptr); }
 
     // Requests that the kernel was given (or has refused) and whose handlers have not been called yet.
     std::size_t in_flight() const noexcept {
@@ -258,7 +258,7 @@ private:
         "kaio: loop: the kernel gave an error for the whole context; EINVAL means that the loop was moved from, or "
         "that it belongs to the process that forked this one: make a new loop in the child";
 
-    basic_loop(basic_context<Kernel> made, timeout poll_limit) noexcept
+    basic_loop(basic_context<Kernel> made, duration poll_limit) noexcept
         : context_(std::move(made)), capacity_(context_.capacity() - 1), budget_(poll_limit) {}
 
     static basic_loop unwrap(result<basic_loop> made, unsigned asked) {
@@ -296,7 +296,7 @@ private:
         return true;
     }
     int refusal() const noexcept { return capacity_ == 0 ? EINVAL : ENOMEM; }
-    [[noreturn, gnu::cold, gnu::noinline]] void throw_refusal() const {
+    [[noreturn, gnu::__cold__, gnu::__noinline__]] void throw_refusal() const {
         detail::throw_error(refusal(),
                             "kaio: loop.submit: no memory for one more operation, or the loop was moved from");
     }
@@ -313,11 +313,11 @@ private:
 
     std::int64_t now() const noexcept { return context_.get_kernel().now(); }
     std::int64_t from_now(std::int64_t ns) const noexcept {
-        if (ns == timeout::unlimited) return ns;
+        if (ns == duration::unlimited) return ns;
         std::int64_t const time = now();
-        return ns < timeout::unlimited - time ? time + ns : timeout::unlimited;
+        return ns < duration::unlimited - time ? time + ns : duration::unlimited;
     }
-    bool past(std::int64_t deadline) const noexcept { return deadline != timeout::unlimited && now() >= deadline; }
+    bool past(std::int64_t deadline) const noexcept { return deadline != duration::unlimited && now() >= deadline; }
 
     // Nothing to wait for, but what is held.
     bool idle() const noexcept { return in_flight() + waiting() + timers() == 0 && !mailbox_.full(); }
@@ -351,7 +351,7 @@ private:
     void expire_timers() noexcept {
         if (timers_.empty()) return;
         std::int64_t const time = now();
-        while (timers_.first() <= time && timers_.first() != timeout::unlimited) queue_.end(timers_.pop(), 0, ended_);
+        while (timers_.first() <= time && timers_.first() != duration::unlimited) queue_.end(timers_.pop(), 0, ended_);
     }
 
     // Events that were taken out of the kernel and whose handlers have not been called.
@@ -374,7 +374,7 @@ private:
         dispatch_all_events(here);
         dispatch_all_posts(here);
     }
-    [[gnu::cold, gnu::noinline]] void dispatch_rest(const arrivals::dispatching& here) {
+    [[gnu::__cold__, gnu::__noinline__]] void dispatch_rest(const arrivals::dispatching& here) {
         if (turn_ == source::events) dispatch_all_events(here);
         turn_ = source::ended;
         dispatch_all_posts(here);
@@ -385,18 +385,18 @@ private:
         turn_after_exception behind{turn_, source::events};
         for (std::size_t left = ended_.size(); left != 0 && !ended_.empty(); --left) {
             dispatch_ended();
-            here.check();
+            here.loop_stays();
         }
         behind.dismiss();
     }
     void dispatch_all_events(const arrivals::dispatching& here) {
         turn_after_exception behind{turn_, source::posts};
         for (arrivals& events = here.of(); !events.empty();) dispatch_event(events.pop());
-        here.check();
+        here.loop_stays();
         behind.dismiss();
     }
     void dispatch_all_posts(const arrivals::dispatching& here) {
-        for (mailbox_.open(); mailbox_.opened(); here.check()) dispatch_post();
+        for (mailbox_.open(); mailbox_.opened(); here.loop_stays()) dispatch_post();
     }
 
     // Stores `next` in `turn` unless it is dismissed first.
@@ -463,7 +463,7 @@ private:
             if (!context_.usable()) return result<std::size_t>::failure(EINVAL);
             flush();
             // Without the ring, asking is a system call: the wait below asks and sleeps in one, if it may sleep.
-            if (context_.uses_ring() || deadline != timeout::unlimited || budget_.is_unlimited()) gather();
+            if (context_.uses_ring() || deadline != duration::unlimited || budget_.is_unlimited()) gather();
             expire_timers();
             bool called = one && dispatch_one();
             if (!one) {
@@ -495,7 +495,7 @@ private:
         if (look(started, until, expecting)) return 0;
         std::int64_t const looked = now();
         if (looked >= until) return 0;
-        int const error = sleep(until == timeout::unlimited ? until : until - looked, mask);
+        int const error = sleep(until == duration::unlimited ? until : until - looked, mask);
         if (error == 0 && expecting) budget_.slept(now() - started);
         return error;
     }
@@ -509,7 +509,7 @@ private:
                 if (context_.has_completions() || mailbox_.full()) return true;
                 context_.get_kernel().relax();
             }
-        } while (end == timeout::unlimited || now() < end);
+        } while (end == duration::unlimited || now() < end);
         return false;
     }
 
@@ -517,7 +517,7 @@ private:
     int sleep(std::int64_t ns, const sigset_t* mask) noexcept {
         if (!mailbox_.doze(context_)) return 0; // somebody posted
         if constexpr (observed) observer_.on_wait();
-        timeout const limit = ns == timeout::unlimited ? timeout() : timeout::from_ns(ns);
+        duration const limit = ns == duration::unlimited ? duration() : duration::from_ns(ns);
         auto const got = context_.wait(arrivals_->room(), 1, mailbox_.bounded(limit), mask);
         mailbox_.rouse(context_);
         if (!got) return got.error().value();
@@ -549,7 +549,7 @@ private:
             dispatch();
             if (handled() != before) continue;
             if (context_.in_flight() == 0) return;
-            timeout const limit = cancelled ? timeout() : timeout::from_ns(1'000'000);
+            duration const limit = cancelled ? duration() : duration::from_ns(1'000'000);
             auto const got = context_.wait(arrivals_->room(), 1, mailbox_.bounded(limit));
             if (mailbox_.wake_due()) mailbox_.rouse(context_);
             if (got)

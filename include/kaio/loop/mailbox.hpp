@@ -11,8 +11,8 @@
 #include <utility>
 
 #include <kaio/io/context.hpp>
+#include <kaio/io/duration.hpp>
 #include <kaio/io/result.hpp>
-#include <kaio/io/timeout.hpp>
 #include <kaio/io/view.hpp>
 #include <kaio/loop/post_queue.hpp>
 #include <kaio/sys/exchange.hpp>
@@ -22,11 +22,11 @@ namespace kaio {
 template <kernel Kernel> class mailbox {
 public:
     mailbox() noexcept = default;
-    mailbox(mailbox&& other) noexcept : waker_(detail::exchange(other.waker_, none)) {} // REQUIRES: it is empty
+    mailbox(mailbox&& other) noexcept : waker_(detail::exchange(other.waker_, no_waker)) {} // REQUIRES: it is empty
 
     // To be called at the end, when no thread posts any more.
     void close(basic_context<Kernel>& of) noexcept {
-        if (waker_ != none) of.get_kernel().close_waker(waker_);
+        if (waker_ != no_waker) of.get_kernel().close_waker(waker_);
     }
 
     // Any thread. See basic_loop::post; `of` is the loop's context.
@@ -77,9 +77,9 @@ public:
 
     // How long to sleep, where `limit` was meant: while a wake is due the loop does not hear of posts, and the wake may
     // yet fail, so not for long.
-    timeout bounded(timeout limit) const noexcept {
+    duration bounded(duration limit) const noexcept {
         constexpr std::int64_t millisecond = 1'000'000;
-        return wake_due_ && limit.ns() > millisecond ? timeout::from_ns(millisecond) : limit;
+        return wake_due_ && limit.ns() > millisecond ? duration::from_ns(millisecond) : limit;
     }
 
     // Takes the event that woke the loop out of these, because it is no request's, and returns the others.
@@ -98,7 +98,7 @@ public:
     void notify(int eventfd) noexcept { notify_fd_ = eventfd; }
 
 private:
-    static constexpr int none = -1;
+    static constexpr int no_waker = -1;
 
     template <class Function> struct call final : posted {
         template <class F> explicit call(F&& f) : posted{nullptr, &run}, function(std::forward<F>(f)) {}
@@ -118,7 +118,7 @@ private:
     int find_waker(basic_context<Kernel>& of) noexcept {
         if (!of.usable()) return EINVAL;
         int found = __atomic_load_n(&waker_, __ATOMIC_ACQUIRE);
-        if (found != none) return 0;
+        if (found != no_waker) return 0;
         int const fresh = of.get_kernel().open_waker();
         if (fresh < 0) return -fresh;
         if (!__atomic_compare_exchange_n(&waker_, &found, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
@@ -149,8 +149,8 @@ private:
 
     post_queue queue_;
     posted* opened_ = nullptr; // taken and not called yet, in order
-    int waker_ = none;         // what a wake reads, once there is one
-    int notify_fd_ = none;
+    int waker_ = no_waker;     // what a wake reads, once there is one
+    int notify_fd_ = -1;
     bool wake_due_ = false;
     bool wake_failed_ = false; // the event that is due will not come
     iocb wake_block_{};        // of whoever is waking the loop

@@ -17,8 +17,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <kaio/io/duration.hpp>
 #include <kaio/io/result.hpp>
-#include <kaio/io/timeout.hpp>
 #include <kaio/sys/exchange.hpp>
 
 namespace kaio {
@@ -141,7 +141,7 @@ private:
     std::int64_t next_deadline() const noexcept {
         std::int64_t const first = loop_.timers_.first();
         if (!loop_.mailbox_.wake_due()) return first;
-        std::int64_t const limit = loop_.now() + loop_.mailbox_.bounded(timeout()).ns();
+        std::int64_t const limit = loop_.now() + loop_.mailbox_.bounded(duration()).ns();
         return first < limit ? first : limit;
     }
 
@@ -149,7 +149,7 @@ private:
         if (deadline == deadline_) return;
         deadline_ = deadline;
         itimerspec when{}; // all zeros: no timer
-        if (deadline != timeout::unlimited) {
+        if (deadline != duration::unlimited) {
             when.it_value.tv_sec = static_cast<time_t>(deadline / 1'000'000'000);
             when.it_value.tv_nsec = static_cast<long>(deadline % 1'000'000'000);
         }
@@ -160,7 +160,7 @@ private:
     int epoll_ = -1; // watches the other two; -1: moved from
     int event_ = -1; // completions and posts
     int timer_ = -1; // expires at deadline_
-    std::int64_t deadline_ = timeout::unlimited;
+    std::int64_t deadline_ = duration::unlimited;
     bool dozing_ = false; // a post has to wake
 };
 

@@ -47,7 +47,7 @@ protected:
 
     // Ends the program in every build: going on would let the kernel and the loop write to memory that is gone. But not
     // in a forked child: there the request is the parent's, and so is that memory. REQUIRES: busy()
-    [[gnu::cold, gnu::noinline]] void destroyed_while_busy() const noexcept {
+    [[gnu::__cold__, gnu::__noinline__]] void destroyed_while_busy() const noexcept {
         auto const* const process = reinterpret_cast<const unsigned*>(static_cast<std::uintptr_t>(block_.aio_data));
         if (*process == mark_of_child) return;
         std::fputs(

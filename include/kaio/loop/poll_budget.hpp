@@ -6,19 +6,19 @@
 
 #include <cstdint>
 
-#include <kaio/io/timeout.hpp>
+#include <kaio/io/duration.hpp>
 
 namespace kaio {
 
 class poll_budget {
 public:
     // `limit`: 0 never polls, unlimited always does.
-    explicit poll_budget(timeout limit) noexcept
+    explicit poll_budget(duration limit) noexcept
         : limit_(limit.ns()), now_(limit.is_unlimited() ? limit_ : limit_ / 2) {}
 
     // Nanoseconds to poll before the next sleep.
     std::int64_t ns() const noexcept { return polling_ ? now_ : 0; }
-    bool is_unlimited() const noexcept { return limit_ == timeout::unlimited; }
+    bool is_unlimited() const noexcept { return limit_ == duration::unlimited; }
 
     // After a wait that polling did not end, and that lasted so long in all: if it was shorter than the limit, looking
     // longer would have ended it, and the budget doubles; else looking was wasted, and it halves.

@@ -166,7 +166,7 @@ private:
 
     // After the first answer to a batch: links its polls, ends each request that was refused, and submits those behind
     // it again. Returns how many were accepted in all.
-    [[gnu::noinline]] unsigned sort_out(submission answer, basic_context<Kernel>& to, operation_list& ended) noexcept {
+    [[gnu::__noinline__]] unsigned sort_out(submission answer, basic_context<Kernel>& to, operation_list& ended) noexcept {
         unsigned const count = batched(), room_left = room();
         unsigned done = 0, accepted = 0, refused = 0;
         for (;;) {
@@ -206,7 +206,7 @@ private:
             }
     }
 
-    [[gnu::cold, gnu::noinline]] void set_notification() noexcept {
+    [[gnu::__cold__, gnu::__noinline__]] void set_notification() noexcept {
         for (iocb* const block : view<iocb* const>(batch_, batched())) {
             block->aio_flags |= iocb_flag_resfd;
             block->aio_resfd = static_cast<std::uint32_t>(notify_fd_);

@@ -32,14 +32,14 @@ public:
     }
 
     // Room for `count` more operations at once. False: no memory.
-    [[gnu::cold, gnu::noinline]] bool grow(std::size_t count) noexcept {
+    [[gnu::__cold__, gnu::__noinline__]] bool grow(std::size_t count) noexcept {
         static_assert(sizeof(slot) >= sizeof(chunk));
         if (count > static_cast<std::size_t>(-1) / sizeof(slot) - 1) return false;
         void* memory = ::operator new((count + 1) * sizeof(slot), std::align_val_t{alignof(slot)}, std::nothrow);
         if (!memory) return false;
-        auto* const slots = static_cast<slot*>(memory) + 1; // the first one holds the chunk's own link
+        auto* const first = static_cast<slot*>(memory) + 1; // the first one holds the chunk's own link
         chunks_ = ::new (memory) chunk{chunks_};
-        for (std::size_t i = count; i > 0; --i) give(*::new (slots + i - 1) slot);
+        for (std::size_t i = count; i > 0; --i) give(*::new (first + i - 1) slot);
         size_ += count;
         return true;
     }

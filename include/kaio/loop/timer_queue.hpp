@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <kaio/io/timeout.hpp>
+#include <kaio/io/duration.hpp>
 #include <kaio/loop/operation.hpp>
 
 namespace kaio {
@@ -14,19 +14,19 @@ namespace kaio {
 // Something to submit to a loop: completes with 0 when `delay` has passed since its submission, never earlier, or with
 // ECANCELED. With no limit it completes only when it is cancelled, or the loop destroyed.
 struct timer {
-    timeout delay;
+    duration delay;
 };
 
 // A timer of `delay` (a std::chrono duration or alike).
-constexpr timer after(timeout delay) noexcept { return {delay}; }
+constexpr timer after(duration delay) noexcept { return {delay}; }
 
 class timer_queue {
 public:
     std::size_t size() const noexcept { return size_; }
     bool empty() const noexcept { return size_ == 0; }
 
-    // The earliest deadline, in the kernel's time (ns); timeout::unlimited if there is none.
-    std::int64_t first() const noexcept { return root_ ? deadline(*root_) : timeout::unlimited; }
+    // The earliest deadline, in the kernel's time (ns); duration::unlimited if there is none.
+    std::int64_t first() const noexcept { return root_ ? deadline(*root_) : duration::unlimited; }
 
     void insert(operation& op, std::int64_t deadline) noexcept {
         op.fill({}); // all but what makes it busy

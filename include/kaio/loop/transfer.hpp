@@ -54,9 +54,9 @@ public:
         iocb& block = op.block_;
         if (res == -EINTR) return true;
         if (res == -EINVAL) return goes_on_after_refusal(block);
-        if (res < 0) return fail(static_cast<int>(-res));
+        if (res < 0) return fail_with(static_cast<int>(-res));
         if (!move(block, res)) return false;
-        if (res == 0) return reads(block) ? false : fail(EIO); // going on after a write of nothing might never end
+        if (res == 0) return reads(block) ? false : fail_with(EIO); // going on after a write of nothing might never end
         std::uint64_t const unit = unit_shift_ == unknown ? smallest_unit : this->unit();
         if (refusals_ != 0 || static_cast<std::uint64_t>(block.aio_offset) % unit != 0) [[unlikely]]
             return goes_on_between_units(block, static_cast<std::size_t>(res));
@@ -107,7 +107,7 @@ private:
     std::uint64_t unit() const noexcept { return unit_shift_ == unknown ? 1 : std::uint64_t{1} << unit_shift_; }
 
     // Asks an int descriptor for what a kaio::file would have said.
-    [[gnu::cold, gnu::noinline]] void find_unit(const iocb& block) noexcept {
+    [[gnu::__cold__, gnu::__noinline__]] void find_unit(const iocb& block) noexcept {
         unit_shift_ = 0;
         int const flags = ::fcntl(fd(block), F_GETFL);
         if (flags < 0 || (flags & O_DIRECT) == 0) return;
@@ -117,7 +117,7 @@ private:
         [[maybe_unused]] int const given_back = borrowed->release();
     }
 
-    bool fail(int error) noexcept {
+    bool fail_with(int error) noexcept {
         error_ = static_cast<std::uint16_t>(error);
         return false;
     }
@@ -126,7 +126,7 @@ private:
     // system may give fewer bytes than asked for anywhere. Most that do so also go on from there; one that has refused
     // that is asked for whole units again, and once more to go on from there only if that brought no whole unit: where
     // the size says nothing, the end is a place from which 0 bytes are read.
-    [[gnu::cold, gnu::noinline]] bool goes_on_between_units(iocb& block, std::size_t count) noexcept {
+    [[gnu::__cold__, gnu::__noinline__]] bool goes_on_between_units(iocb& block, std::size_t count) noexcept {
         if (unit_shift_ == unknown) find_unit(block);
         if (unit() != 1) {
             if (at_the_end(block)) return false;
@@ -144,16 +144,16 @@ private:
     }
 
     // The kernel said EINVAL.
-    [[gnu::cold, gnu::noinline]] bool goes_on_after_refusal(iocb& block) noexcept {
+    [[gnu::__cold__, gnu::__noinline__]] bool goes_on_after_refusal(iocb& block) noexcept {
         bool const found = unit_shift_ == unknown;
         if (found) find_unit(block);
-        if (unit() == 1 || block.aio_nbytes > most_to_count(block)) return fail(EINVAL);
+        if (unit() == 1 || block.aio_nbytes > most_to_count(block)) return fail_with(EINVAL);
         iocb const asked = block;
         move(block, 0);
         if (done_ != 0 && at_the_end(block)) return false;
         if (done_ != 0 && !whole(block) && !appends(block)) {
             // The same bytes once more do no harm, unless a write appends them.
-            if (++refusals_ > most_refusals) return fail(EIO);
+            if (++refusals_ > most_refusals) return fail_with(EIO);
             go_back(block);
             limit(block);
             return true;
@@ -161,7 +161,7 @@ private:
         limit(block);
         // Now that the unit is known, it may be asked for otherwise.
         return (found && (asked.aio_nbytes != block.aio_nbytes || asked.aio_lio_opcode != block.aio_lio_opcode)) ||
-               fail(EINVAL);
+               fail_with(EINVAL);
     }
 
     // Whether whole units can be asked for from where the iocb begins. REQUIRES: it asks for all that is left, as it
@@ -239,7 +239,7 @@ private:
         if (count > most_vectors || unit() > page) [[unlikely]]
             limit_vector(block, count, most);
     }
-    [[gnu::cold, gnu::noinline]] void limit_vector(iocb& block, std::uint32_t count, std::uint64_t most) noexcept {
+    [[gnu::__cold__, gnu::__noinline__]] void limit_vector(iocb& block, std::uint32_t count, std::uint64_t most) noexcept {
         auto const* const first = reinterpret_cast<const iovec*>(static_cast<std::uintptr_t>(block.aio_buf));
         std::uint32_t fit = 0, whole = 0; // buffers
         std::uint64_t bytes = 0;

@@ -128,7 +128,7 @@ public:
     static std::uint64_t bytes(const in_flight& r) noexcept {
         std::uint64_t sum = 0;
         for (const iovec& piece : r.memory)
-            sum = std::min(most_bytes, sum + std::min<std::uint64_t>(most_bytes, piece.iov_len));
+            sum = (std::min)(most_bytes, sum + std::min<std::uint64_t>(most_bytes, piece.iov_len));
         return sum;
     }
 
@@ -145,7 +145,7 @@ public:
 
     // Power loss with these requests in flight, which came in no order: of a write any sectors may have been done.
     void crash(std::vector<in_flight*> cut_off) {
-        for (std::size_t i = cut_off.size(); i > 1; --i) std::swap(cut_off[i - 1], cut_off[random_.below(i)]);
+        for (std::size_t i = cut_off.size(); i > 1; --i) (std::swap)(cut_off[i - 1], cut_off[random_.below(i)]);
         for (in_flight* r : cut_off)
             if (r->is_write() && transferable(*r)) write(*r, start(*r), bytes(*r), false);
         for (auto& n : nodes_) n->content.crash(random_);

@@ -40,7 +40,7 @@ public:
         for_each_page(offset, size, [&](std::uint64_t page, std::size_t at, std::size_t done, std::size_t count) {
             std::memcpy(pages_[page].data() + at, data + done, count);
         });
-        size_ = std::max(size_, offset + size);
+        size_ = (std::max)(size_, offset + size);
     }
 
 private:
@@ -50,7 +50,7 @@ private:
     template <class Visit> static void for_each_page(std::uint64_t offset, std::size_t size, Visit visit) {
         for (std::size_t done = 0; done < size;) {
             auto const at = static_cast<std::size_t>((offset + done) % page_size);
-            std::size_t const count = std::min(size - done, page_size - at);
+            std::size_t const count = (std::min)(size - done, page_size - at);
             visit((offset + done) / page_size, at, done, count);
             done += count;
         }

@@ -105,7 +105,7 @@ private:
 
     template <class Visit> static void for_each_sector(const change& change, Visit visit) {
         for (std::uint64_t at = change.offset; at < change.end();) {
-            std::uint64_t const next = std::min(change.end(), (at / sector + 1) * sector);
+            std::uint64_t const next = (std::min)(change.end(), (at / sector + 1) * sector);
             visit(at / sector, at, static_cast<std::size_t>(next - at));
             at = next;
         }
@@ -136,7 +136,7 @@ private:
                 --h.kept;
                 stored_.write(at, done.data.get() + (at - done.offset), bytes);
             });
-            if (done.synced || luck == 1 || (luck > 1 && chance.below(2) == 0)) size = std::max(size, done.end());
+            if (done.synced || luck == 1 || (luck > 1 && chance.below(2) == 0)) size = (std::max)(size, done.end());
             pop();
         }
         stored_.resize(size);

@@ -170,7 +170,7 @@ private:
                 if (c->finished() != 0) break;
                 return -EDEADLK; // on Linux this wait would have no end
             }
-            pass_to(std::min(next_, deadline));
+            pass_to((std::min)(next_, deadline));
         }
         return c->take(events, static_cast<unsigned>(std::min<long>(max, INT32_MAX)));
     }
@@ -211,7 +211,7 @@ private:
         find_next();
     }
 
-    void find_next() noexcept { next_ = std::min(crash_at_, due_.empty() ? never : due_.front().time); }
+    void find_next() noexcept { next_ = (std::min)(crash_at_, due_.empty() ? never : due_.front().time); }
 
     void advance(std::int64_t by) {
         now_ += by;
@@ -221,7 +221,7 @@ private:
     void pass_to(std::int64_t time) { advance(time > now_ ? time - now_ : 0); }
 
     // While a loop looks at its empty ring: to the next thing that happens, if that is near.
-    void relax() { pass_to(std::min(next_, now_ + pause)); }
+    void relax() { pass_to((std::min)(next_, now_ + pause)); }
 
     // Completes what is due, in order.
     void deliver() {

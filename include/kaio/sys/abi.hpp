@@ -14,6 +14,8 @@ enum class opcode : std::uint16_t { pread = 0, pwrite = 1, fsync = 2, fdsync = 3
 // Per-request flags (RWF_*). A flag that the kernel or the file does not know is refused with EOPNOTSUPP, by io_submit or
 // (ext4 and xfs for buffered I/O) in the event.
 // RWF_HIPRI is left out: the kernel accepts and then ignores it for native AIO.
+#pragma push_macro("none") // some projects have a macro of this name
+#undef none
 enum class rw_flags : std::int32_t {
     none = 0,
     dsync = 0x02,     // this write as if the file had O_DSYNC (4.7)
@@ -24,6 +26,7 @@ enum class rw_flags : std::int32_t {
     atomic = 0x40,    // write all or nothing, within the limits that statx reports (6.11)
     dontcache = 0x80, // buffered I/O that leaves nothing in the page cache (6.14)
 };
+#pragma pop_macro("none")
 constexpr rw_flags operator|(rw_flags a, rw_flags b) noexcept {
     return static_cast<rw_flags>(static_cast<std::int32_t>(a) | static_cast<std::int32_t>(b));
 }

@@ -44,7 +44,7 @@ concept gives = same<T, U>;
 // No function may throw.
 template <class Kernel>
 concept kernel = requires(Kernel k, aio_context_id id, iocb** batch, iocb* block, io_event* events,
-                          const kernel_timespec* timeout, const sigset_t* signals, void* memory, std::size_t size,
+                          const kernel_timespec* timeout, const sigset_t* blocked, void* memory, std::size_t size,
                           const unsigned* mark) {
     // io_setup(2): a context for `unsigned` events; its id goes to the pointer, which must point at 0.
     { k.io_setup(0u, &id) } noexcept -> detail::gives<int>;
@@ -55,7 +55,7 @@ concept kernel = requires(Kernel k, aio_context_id id, iocb** batch, iocb* block
     // io_getevents(2): waits for at least min (first) and takes at most max (second) events; no timeout: for ever.
     { k.io_getevents(id, 0l, 0l, events, timeout) } noexcept -> detail::gives<long>;
     // io_pgetevents(2): the same with a signal mask for the time of the wait.
-    { k.io_pgetevents(id, 0l, 0l, events, timeout, signals) } noexcept -> detail::gives<long>;
+    { k.io_pgetevents(id, 0l, 0l, events, timeout, blocked) } noexcept -> detail::gives<long>;
     // io_cancel(2): -EINPROGRESS when the request's event will come through the ring.
     { k.io_cancel(id, block, events) } noexcept -> detail::gives<int>;
     // Monotonic time in nanoseconds.

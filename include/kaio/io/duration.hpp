@@ -1,5 +1,6 @@
-// timeout: how long a wait may take. Made from any duration type with count() and a period (std::chrono's among
-// them), so that waiting for `100ms` does not make kaio include <chrono>.
+// duration: a length of time, above all how long a wait may take. Made from any duration type with count() and a period
+// (std::chrono's among them), so that waiting for `100ms` does not make kaio include <chrono>. It is not called timeout,
+// because <curses.h> defines a macro of that name.
 #pragma once
 
 #include <cstdint>
@@ -7,34 +8,34 @@
 namespace kaio {
 
 template <class Duration>
-concept duration = requires(Duration d) {
+concept chrono_duration = requires(Duration d) {
     d.count();
     Duration::period::num;
     Duration::period::den;
 };
 
-class timeout {
+class duration {
 public:
     static constexpr std::int64_t unlimited = INT64_MAX;
 
     // For ever.
-    constexpr timeout() noexcept = default;
+    constexpr duration() noexcept = default;
 
     // No time at all.
-    static constexpr timeout zero() noexcept { return timeout(std::int64_t{0}); }
+    static constexpr duration zero() noexcept { return duration(std::int64_t{0}); }
 
     // `ns` nanoseconds, 0 or more.
-    static constexpr timeout from_ns(std::int64_t ns) noexcept { return timeout(ns); }
+    static constexpr duration from_ns(std::int64_t ns) noexcept { return duration(ns); }
 
     // Relative to the call. Rounded up to a nanosecond; negative is 0; more than 292 years is for ever.
-    template <duration Duration> constexpr timeout(Duration d) noexcept : ns_(nanoseconds(d)) {}
+    template <chrono_duration Duration> constexpr duration(Duration d) noexcept : ns_(nanoseconds(d)) {}
 
     // Nanoseconds, or `unlimited`.
     constexpr std::int64_t ns() const noexcept { return ns_; }
     constexpr bool is_unlimited() const noexcept { return ns_ == unlimited; }
 
 private:
-    constexpr explicit timeout(std::int64_t ns) noexcept : ns_(ns) {}
+    constexpr explicit duration(std::int64_t ns) noexcept : ns_(ns) {}
 
     template <class Duration> static constexpr std::int64_t nanoseconds(Duration d) noexcept {
         // long double has 64 bits of mantissa where it matters, and double is exact for any wait shorter than 104 days.

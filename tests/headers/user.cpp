@@ -1,0 +1,100 @@
+// A user's program, for the tests that compile kaio's headers in unusual surroundings: it makes the compiler instantiate
+// what templates there are, with the kernel and with the simulated one, and has nothing in it that a compiler warns of.
+#include <kaio/kaio.hpp>
+#include <kaio/sim/kernel.hpp>
+
+#include <chrono>
+#include <vector>
+
+#include <poll.h>
+
+namespace {
+
+using namespace std::chrono_literals;
+
+template <class Loop, class File> void with_handlers(Loop& loop, const File& file, kaio::aligned_buffer& buffer) {
+    std::size_t bytes = 0;
+    auto const count = [&bytes](kaio::io_result r) { bytes += r ? r.bytes() : 0; };
+    kaio::owned_operation operation(count);
+    loop.submit(kaio::write(file, buffer, 0).flags(kaio::rw_flags::dsync | kaio::rw_flags::nowait), count);
+    loop.submit(kaio::read(file, buffer, 0).priority(kaio::priority_class::best_effort), operation);
+    loop.submit(kaio::fully(kaio::read(file, buffer, 0)), [](kaio::transfer_result r) { (void)r.error(); });
+    loop.submit(kaio::after(1ms), count);
+    loop.submit(kaio::after(kaio::duration::zero()), +[](kaio::io_result) {});
+    loop.submit(kaio::fdatasync(file), [buffers = std::vector<int>(3)](kaio::io_result) {});
+    loop.run();
+    kaio::owned_operation poll(count);
+    loop.submit(kaio::poll(0, POLLIN), poll);
+    loop.flush();
+    if (!loop.cancel(poll) || !loop.try_post([&loop] { loop.stop(); })) loop.poll();
+    loop.run_one();
+    loop.run_for(1ms);
+}
+
+template <class Loop, class File> kaio::task<std::size_t> awaiting(Loop& loop, const File& file, std::byte* data) {
+    std::size_t bytes = 0;
+    kaio::io_result const r = co_await loop.submit(kaio::read(file, kaio::view<std::byte>(data, 512), 0));
+    kaio::request const stored = kaio::write(file, kaio::view<const std::byte>(data, 512), 0);
+    kaio::transfer_result const all = co_await loop.submit(kaio::fully(stored));
+    co_await loop.sleep_for(1ms);
+    bytes += r.bytes() + all.bytes();
+    co_return bytes;
+}
+
+template <class Loop, class File> kaio::task<int> combining(Loop& loop, const File& file, std::byte* data) {
+    std::vector<std::int64_t> const offsets{0, 512, 1024};
+    co_await kaio::for_each_concurrent(offsets, 2, [&](std::int64_t offset) -> kaio::task<> {
+        (void)co_await loop.submit(kaio::read(file, kaio::view<std::byte>(data, 512), offset));
+    });
+    auto const [a, b] = co_await kaio::when_all(awaiting(loop, file, data), awaiting(loop, file, data));
+    std::vector<kaio::task<std::size_t>> tasks;
+    tasks.push_back(awaiting(loop, file, data));
+    auto const many = co_await kaio::when_all(std::move(tasks));
+    co_return static_cast<int>(a + b + many.size());
+}
+
+template <class Loop> kaio::task<> whole_files(Loop& loop, const kaio::file& file, kaio::aligned_buffer& buffer) {
+    auto const [got, put] = co_await kaio::when_all(
+        kaio::read_range(loop, file, kaio::view<std::byte>(buffer.data(), buffer.size()), 7),
+        kaio::write_file(loop, file, kaio::view<const std::byte>(buffer.data(), buffer.size())));
+    if (!got || !put) co_return;
+}
+
+template <class Loop, class File> int everything(Loop& loop, const File& file) {
+    kaio::aligned_buffer buffer(4096);
+    with_handlers(loop, file, buffer);
+    kaio::spawn(loop, awaiting(loop, file, buffer.data()));
+    loop.run();
+    return kaio::sync_wait(loop, combining(loop, file, buffer.data()));
+}
+
+int raw(const kaio::file& file) {
+    kaio::context context(32, {.at_least = 1, .events = kaio::reaping::syscall});
+    kaio::buffer_pool pool(2, 512);
+    std::vector<unsigned char, kaio::aligned_allocator<unsigned char>> bytes(512);
+    kaio::pooled_buffer const buffer = pool.take();
+    kaio::iocb blocks[] = {kaio::read(file, buffer, 0), kaio::write(file, bytes, 0)};
+    kaio::iocb* batch[] = {&blocks[0], &blocks[1]};
+    kaio::submission const answer = context.submit(batch);
+    if (!answer) return answer.ring_full() ? 1 : answer.error_number();
+    kaio::io_event events[2];
+    return static_cast<int>(context.wait(events, 1, 1ms).value("waiting") + context.reap(events));
+}
+
+} // namespace
+
+int main() {
+    kaio::file const file = kaio::file::open("/dev/null", O_RDWR);
+    kaio::loop loop(4);
+    kaio::notifier notifier(loop);
+    kaio::basic_loop<kaio::linux_kernel, kaio::loop_counters> counting(4, {.poll_limit = 10us});
+    kaio::aligned_buffer buffer(4096);
+    kaio::spawn(loop, whole_files(loop, file, buffer));
+    loop.run();
+
+    kaio::sim::world world(1, {.io_errors = 0.1});
+    auto const simulated = world.open("file");
+    kaio::basic_loop<kaio::sim::kernel> virtual_loop(4, {}, world);
+
+    return everything(loop, file) + everything(counting, file) + everything(virtual_loop, simulated) + raw(file);
+}

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <exception>
+#include <memory>
 #include <semaphore>
 #include <stdexcept>
 #include <thread>
@@ -222,9 +223,7 @@ TEST_CASE("without descriptors there is no notifier, and the loop works on; afte
     }
     CHECK_THAT(text, test::ContainsSubstring("kaio: notifier"));
     int called = 0;
-    {
-        kaio::notifier notifier(loop);
-    }
+    { kaio::notifier notifier(loop); }
     loop.post([&] { ++called; });
     loop.submit(kaio::after(1ms), [&](kaio::io_result) { ++called; });
     CHECK(loop.run() == 2);
@@ -292,6 +291,31 @@ TEST_CASE("a second notifier on one loop is refused, and the first one hears on"
         ::close(ready);
     }
     CHECK(kaio::notifier<kaio::loop>::try_make(loop));
+}
+
+TEST_CASE("a handler may destroy or move the notifier that polls, and the loop is of use afterwards") {
+    test::temporary_file file(4096);
+    std::vector<char> buffer(64);
+    kaio::loop loop(4);
+    auto notifier = std::make_unique<kaio::notifier<kaio::loop>>(loop);
+    int ended = 0;
+    bool const nested = GENERATE(false, true);
+    loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result) {
+        auto moved = std::make_unique<kaio::notifier<kaio::loop>>(std::move(*notifier));
+        notifier = std::move(moved);
+        loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result) { ++ended; });
+        if (nested) {
+            loop.submit(kaio::after(0ms), [&](kaio::io_result) { notifier.reset(), ++ended; });
+            notifier->poll();
+        }
+        notifier.reset();
+    });
+    notifier->update();
+    notifier->poll();
+    CHECK(!notifier);
+    loop.run();
+    CHECK(ended == (nested ? 2 : 1));
+    kaio::notifier<kaio::loop> const next(loop);
 }
 
 TEST_CASE("a forked child's notifier is of no use, and takes nothing from its parent's") {

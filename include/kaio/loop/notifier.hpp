@@ -37,13 +37,17 @@ public:
         return made;
     }
 
-    // For passing a new notifier on. A moved-from one may only be destroyed.
+    // For passing a notifier on. A moved-from one may only be destroyed.
     notifier(notifier&& other) noexcept
         : loop_(other.loop_), epoll_(detail::exchange(other.epoll_, -1)), event_(detail::exchange(other.event_, -1)),
           timer_(detail::exchange(other.timer_, -1)), deadline_(other.deadline_),
-          dozing_(detail::exchange(other.dozing_, false)) {}
+          dozing_(detail::exchange(other.dozing_, false)), polling_(detail::exchange(other.polling_, nullptr)) {
+        tell_polls(this);
+    }
     notifier& operator=(notifier&&) = delete;
+    // A handler may destroy it: the poll that has called the handler then returns without it.
     ~notifier() {
+        tell_polls(nullptr);
         if (event_ >= 0 && loop_.queue_.notified() == event_) {
             rouse();
             loop_.queue_.notify(-1);
@@ -66,12 +70,10 @@ public:
         if (!loop_.context_.usable()) return result<std::size_t>::failure(EINVAL);
         drain(event_);
         drain(timer_);
-        struct afterwards {
-            notifier& self;
-            ~afterwards() { self.update(); }
-        } const last{*this};
         rouse();
-        return loop_.try_poll();
+        Loop& loop = loop_;
+        unfinished_poll const last(*this);
+        return loop.try_poll();
     }
 
     // Gives the kernel what was submitted, and sets fd() up for what comes next. Nothing in a forked child. System calls:
@@ -89,6 +91,24 @@ public:
     }
 
 private:
+    // A poll on the stack. It updates the notifier at its end, if there is one then: handlers may move or destroy it.
+    struct unfinished_poll {
+        notifier* self;
+        unfinished_poll* const outer; // a handler of which calls this one
+
+        explicit unfinished_poll(notifier& of) noexcept : self(&of), outer(of.polling_) { of.polling_ = this; }
+        unfinished_poll(const unfinished_poll&) = delete;
+        unfinished_poll& operator=(const unfinished_poll&) = delete;
+        ~unfinished_poll() {
+            if (!self) return;
+            self->polling_ = outer;
+            self->update();
+        }
+    };
+    void tell_polls(notifier* where) const noexcept {
+        for (unfinished_poll* poll = polling_; poll; poll = poll->outer) poll->self = where;
+    }
+
     notifier(Loop& driven, int epoll) noexcept : loop_(driven), epoll_(epoll) {}
 
     static notifier unwrap(result<notifier> made) {
@@ -161,7 +181,8 @@ private:
     int event_ = -1; // completions and posts
     int timer_ = -1; // expires at deadline_
     std::int64_t deadline_ = duration::unlimited;
-    bool dozing_ = false; // a post has to wake
+    bool dozing_ = false;                // a post has to wake
+    unfinished_poll* polling_ = nullptr; // the innermost
 };
 
 } // namespace kaio

@@ -12,6 +12,7 @@
 #include <kaio/io/view.hpp>
 #include <kaio/sys/abi.hpp>
 #include <kaio/sys/kernel.hpp>
+#include <kaio/sys/narrow.hpp>
 #include <kaio/sys/ring.hpp>
 #include <kaio/sys/tools.hpp>
 
@@ -110,7 +111,7 @@ public:
     submission submit(view<iocb* const> batch) noexcept {
         if (!usable()) [[unlikely]]
             return {0, batch.empty() ? 0 : EINVAL};
-        auto const count = static_cast<unsigned>(batch.size());
+        auto const count = detail::narrow<unsigned>(batch.size());
         for (iocb* block : batch) tools::submitting(block);
         // Counted first: a thread that reaps must never see more events than requests.
         count_in(submitted_, count);
@@ -224,7 +225,7 @@ private:
 
     // The first io_submit took only a part of the batch, or gave an error: goes on until the rest has its error too.
     [[gnu::__cold__, gnu::__noinline__]] submission submit_rest(view<iocb* const> batch, long taken) noexcept {
-        auto const count = static_cast<unsigned>(batch.size());
+        auto const count = detail::narrow<unsigned>(batch.size());
         unsigned accepted = 0;
         while (taken > 0) {
             accepted += static_cast<unsigned>(taken);
@@ -238,7 +239,7 @@ private:
 
     // REQUIRES: ring_.trusted()
     unsigned take(view<io_event> events) noexcept {
-        unsigned const count = ring_.take(events.data(), static_cast<unsigned>(events.size()), in_flight());
+        unsigned const count = ring_.take(events.data(), detail::narrow<unsigned>(events.size()), in_flight());
         return taken(events.data(), count);
     }
 
@@ -266,7 +267,7 @@ private:
     unsigned capacity_ = 0;
     unsigned submitted_ = 0; // requests accepted, ever; written by the submitting thread
     unsigned reaped_ = 0;    // events taken, ever; written by the reaping thread
-    completion_ring ring_;
+    completion_ring ring_{};
 };
 
 using context = basic_context<>;

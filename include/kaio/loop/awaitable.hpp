@@ -28,6 +28,8 @@ public:
     awaitable(Loop& in, const whole_transfer& transfer) noexcept
         : operation(nullptr, transfer.what.block()), loop_(in), state_(transfer.what) {}
     awaitable(Loop& in, timer t) noexcept : loop_(in), state_(t.delay.ns()) {}
+    awaitable(const awaitable&) = delete;
+    awaitable& operator=(const awaitable&) = delete;
     ~awaitable() {
         if (frame_) [[unlikely]]
             destroyed_while_busy();
@@ -65,8 +67,11 @@ private:
     }
 
     Loop& loop_;
-    void* frame_ = nullptr;                                            // of the coroutine that waits, while it does
-    std::conditional_t<whole, transfer_progress, std::int64_t> state_; // the delay of a timer; then the result
+    void* frame_ = nullptr; // of the coroutine that waits, while it does
+    // A union, so that -Weffc++ doesn't ask for a value that would be overwritten.
+    union {
+        std::conditional_t<whole, transfer_progress, std::int64_t> state_; // the delay of a timer; then the result
+    };
 };
 
 } // namespace kaio

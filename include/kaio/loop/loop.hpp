@@ -75,6 +75,8 @@ public:
         assert(idle() && other.idle() && "kaio: a loop was moved while requests were in it");
     }
     basic_loop& operator=(basic_loop&&) = delete;
+    basic_loop(const basic_loop&) = delete;
+    basic_loop& operator=(const basic_loop&) = delete;
 
     // Completes everything: polls are cancelled, what is in flight is waited for and its handlers run, with their
     // results; what the kernel has not been given, and what handlers submit now, completes with ECANCELED; functions
@@ -256,7 +258,7 @@ private:
         auto storage = aligned_buffer::try_make((capacity_ + 1) * sizeof(io_event), alignof(io_event));
         if (!storage || !queue_.reserve(capacity_) || !slab_.grow(std::size_t{capacity_} + 1)) return false;
         storage_ = std::move(*storage);
-        events_ = next_event_ = end_event_ = reinterpret_cast<io_event*>(storage_.data());
+        events_ = next_event_ = end_event_ = static_cast<io_event*>(static_cast<void*>(storage_.data()));
         return true;
     }
 
@@ -470,21 +472,21 @@ private:
     }
 
     basic_context<Kernel> context_;
-    operation_slab slab_;
-    request_queue<Kernel> queue_;
-    aligned_buffer storage_; // of events_: room for capacity_ + 1
+    operation_slab slab_{};
+    request_queue<Kernel> queue_{};
+    aligned_buffer storage_{}; // of events_: room for capacity_ + 1
     io_event* events_ = nullptr;
     io_event* next_event_ = nullptr; // events_ from here on are taken and not handled
     io_event* end_event_ = nullptr;  // events_ up to here
     unsigned capacity_;
     bool stopped_ = false;
     std::size_t handed_out_ = 0; // handlers called ever, plus unhandled()
-    operation_list ended_;       // without the kernel: refused, cancelled, timers
-    timer_queue timers_;
+    operation_list ended_{};     // without the kernel: refused, cancelled, timers
+    timer_queue timers_{};
     std::size_t holds_ = 0;
-    mailbox<Kernel> mailbox_;
+    mailbox<Kernel> mailbox_{};
     poll_budget budget_;
-    [[no_unique_address]] Observer observer_;
+    [[no_unique_address]] Observer observer_{};
 };
 
 using loop = basic_loop<>;

@@ -20,6 +20,7 @@
 #include <kaio/io/duration.hpp>
 #include <kaio/io/result.hpp>
 #include <kaio/sys/exchange.hpp>
+#include <kaio/sys/narrow.hpp>
 
 namespace kaio {
 
@@ -150,8 +151,8 @@ private:
         deadline_ = deadline;
         itimerspec when{}; // all zeros: no timer
         if (deadline != duration::unlimited) {
-            when.it_value.tv_sec = static_cast<time_t>(deadline / 1'000'000'000);
-            when.it_value.tv_nsec = static_cast<long>(deadline % 1'000'000'000);
+            when.it_value.tv_sec = detail::narrow<time_t>(deadline / 1'000'000'000);
+            when.it_value.tv_nsec = detail::narrow<long>(deadline % 1'000'000'000);
         }
         ::timerfd_settime(timer_, TFD_TIMER_ABSTIME, &when, nullptr);
     }
@@ -163,5 +164,6 @@ private:
     std::int64_t deadline_ = duration::unlimited;
     bool dozing_ = false; // a post has to wake
 };
+template <class Loop> notifier(Loop&) -> notifier<Loop>;
 
 } // namespace kaio

@@ -13,6 +13,7 @@
 
 #include <kaio/io/request.hpp>
 #include <kaio/loop/operation.hpp>
+#include <kaio/sys/narrow.hpp>
 
 namespace kaio {
 
@@ -101,7 +102,7 @@ private:
             block.aio_nbytes -= count;
             return block.aio_nbytes != 0 || next_vector(block);
         }
-        rest_ = reinterpret_cast<const iovec*>(static_cast<std::uintptr_t>(block.aio_buf));
+        rest_ = detail::pointer_in<const iovec>(block.aio_buf);
         rest_count_ = static_cast<std::uint16_t>(block.aio_nbytes); // 1024 at most
         for (; rest_count_ != 0 && count >= rest_->iov_len; ++rest_, --rest_count_) count -= rest_->iov_len;
         if (count == 0) return next_vector(block);

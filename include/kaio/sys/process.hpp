@@ -3,6 +3,8 @@
 // Any thread may call these. One page for the whole process, never freed.
 #pragma once
 
+#include <kaio/sys/language.hpp>
+
 #include <cstdlib> // std::size_t
 
 #include <sys/mman.h>

@@ -144,7 +144,7 @@ breaks("loop/slab.hpp", "loop/allocations", "handlers of 48 bytes allocate nothi
 
 loop = ("loop/loop.hpp", "loop/loop")
 breaks(*loop, "a handler that throws gives the sources behind it their turn", "behind{turn_, source::posts};", "behind{turn_, source::ended};")
-breaks(*loop, "run_one's turns go round", "turn_ = source::posts;\n                if (arrivals_->empty()) break;", "turn_ = source::ended;\n                if (arrivals_->empty()) break;")
+breaks(*loop, "run_one's turns go round", "now == source::events ? source::posts : source::ended;", "source::ended;")
 breaks(*loop, "what handlers cancel waits for the next poll", "left != 0 && !ended_.empty(); --left", "!ended_.empty(); left = 0")
 breaks(*loop, "without the ring and without sleep events are taken", " || budget_.is_unlimited()) gather();", ") gather();")
 breaks("loop/loop.hpp", "coro/task", "run inside a coroutine does not wait for it", "(!one && arrivals_->in_handler())", "false")

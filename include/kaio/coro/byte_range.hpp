@@ -3,6 +3,8 @@
 // Both work without direct I/O too, and belong to the loop's thread.
 #pragma once
 
+#include <kaio/coro/coroutine.hpp>
+
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -18,6 +20,7 @@
 #include <kaio/io/view.hpp>
 #include <kaio/loop/transfer.hpp>
 
+KAIO_COROUTINES_BEGIN
 namespace kaio {
 
 namespace detail {
@@ -164,3 +167,4 @@ template <class Loop> task<transfer_result> write_file(Loop& in, const file& to,
 }
 
 } // namespace kaio
+KAIO_COROUTINES_END

@@ -2,7 +2,8 @@
 // flight over these blocks". All on one thread.
 #pragma once
 
-#include <coroutine>
+#include <kaio/coro/coroutine.hpp>
+
 #include <cstddef>
 #include <cstdlib>
 #include <string_view> // std::begin, std::end; <system_error> includes it anyway
@@ -12,6 +13,7 @@
 #include <kaio/coro/task.hpp>
 #include <kaio/io/result.hpp>
 
+KAIO_COROUTINES_BEGIN
 namespace kaio {
 
 namespace detail {
@@ -123,3 +125,4 @@ task<void> for_each_concurrent(Range&& range, std::size_t limit, Function functi
 }
 
 } // namespace kaio
+KAIO_COROUTINES_END

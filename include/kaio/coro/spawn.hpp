@@ -1,7 +1,8 @@
 // spawn(loop, task): lets a task run by itself. The loop counts it: run returns only when it has ended.
 #pragma once
 
-#include <coroutine>
+#include <kaio/coro/coroutine.hpp>
+
 #include <cstdlib>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include <kaio/io/result.hpp>
 #include <kaio/loop/timer_queue.hpp>
 
+KAIO_COROUTINES_BEGIN
 namespace kaio {
 
 namespace detail {
@@ -59,3 +61,4 @@ template <class Loop, class T> void spawn(Loop& in, task<T> work) {
 }
 
 } // namespace kaio
+KAIO_COROUTINES_END

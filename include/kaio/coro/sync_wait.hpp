@@ -1,8 +1,7 @@
 // sync_wait(loop, task): from a function that is no coroutine, runs a task to its end, and the loop with it.
 #pragma once
 
-#include <coroutine>
-
+#include <kaio/coro/coroutine.hpp>
 #include <kaio/coro/task.hpp>
 #include <kaio/io/result.hpp>
 

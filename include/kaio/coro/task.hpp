@@ -3,7 +3,8 @@
 // A task and all that it awaits belong to one thread.
 #pragma once
 
-#include <coroutine>
+#include <kaio/coro/coroutine.hpp>
+
 #include <cstdio>
 #include <cstdlib>
 #include <new>
@@ -42,7 +43,7 @@ public:
     explicit operator bool() const noexcept { return thrown_ != nullptr; }
 
 private:
-    std::exception_ptr thrown_;
+    std::exception_ptr thrown_{};
 #else
     template <class Function> void guard(Function&& function) { function(); }
     void keep() const noexcept {}
@@ -83,7 +84,7 @@ protected:
     void rethrow() const { exception_.rethrow(); }
 
 private:
-    first_exception exception_;
+    first_exception exception_{};
     task_waiter* waiter_ = nullptr;
 };
 

@@ -2,13 +2,15 @@
 // suspends.
 #pragma once
 
-#include <coroutine>
+#include <kaio/coro/coroutine.hpp>
+
 #include <cstddef>
 #include <type_traits>
 #include <utility>
 
 #include <kaio/coro/task.hpp>
 
+KAIO_COROUTINES_BEGIN
 namespace kaio {
 
 // What a task<void> gives, where something must stand.
@@ -97,6 +99,7 @@ when_all(Container<task<T>, Rest...> tasks) {
 }
 
 } // namespace kaio
+KAIO_COROUTINES_END
 
 template <class... T>
 struct std::tuple_size<kaio::all_given<T...>> : std::integral_constant<std::size_t, sizeof...(T)> {};

@@ -2,6 +2,8 @@
 // direct I/O reads into or writes from. Stateless; any thread.
 #pragma once
 
+#include <kaio/sys/language.hpp>
+
 #include <cstddef>
 #include <new>
 

@@ -41,6 +41,8 @@ public:
         return buffer;
     }
 
+    aligned_buffer(const aligned_buffer&) = delete;
+    aligned_buffer& operator=(const aligned_buffer&) = delete;
     aligned_buffer(aligned_buffer&& other) noexcept
         : data_(other.data_), size_(other.size_), capacity_(other.capacity_) {
         other.data_ = nullptr;

@@ -42,6 +42,8 @@ class pooled_buffer {
 public:
     // No buffer: what an exhausted pool gives, and what a moved-from handle is.
     pooled_buffer() noexcept = default;
+    pooled_buffer(const pooled_buffer&) = delete;
+    pooled_buffer& operator=(const pooled_buffer&) = delete;
     pooled_buffer(pooled_buffer&& other) noexcept : pool_(other.pool_), index_(other.index_) { other.pool_ = nullptr; }
     pooled_buffer& operator=(pooled_buffer&& other) noexcept {
         if (this != &other) {
@@ -114,6 +116,8 @@ public:
         return pool;
     }
 
+    buffer_pool(const buffer_pool&) = delete;
+    buffer_pool& operator=(const buffer_pool&) = delete;
     buffer_pool(buffer_pool&& other) noexcept
         : mapping_(other.mapping_), mapped_(other.mapped_), huge_(other.huge_), header_(other.header_) {
         other.mapping_ = nullptr;

@@ -12,6 +12,7 @@
 #include <kaio/io/view.hpp>
 #include <kaio/sys/abi.hpp>
 #include <kaio/sys/kernel.hpp>
+#include <kaio/sys/narrow.hpp>
 #include <kaio/sys/ring.hpp>
 #include <kaio/sys/tools.hpp>
 
@@ -95,6 +96,8 @@ public:
         other.capacity_ = other.announced_ = other.accepted_ = other.reaped_ = 0;
         other.ring_ = {};
     }
+    basic_context(const basic_context&) = delete;
+    basic_context& operator=(const basic_context&) = delete;
     basic_context& operator=(basic_context&& other) noexcept {
         if (this != &other) {
             this->~basic_context();
@@ -120,7 +123,7 @@ public:
     submission submit(view<iocb* const> batch) noexcept {
         if (!usable()) [[unlikely]]
             return {0, EINVAL};
-        auto const count = static_cast<unsigned>(batch.size());
+        auto const count = detail::narrow<unsigned>(batch.size());
         for (iocb* block : batch) tools::submitting(block);
         // Announced first: a thread that reaps must never see more events than there can be. Counted as accepted
         // afterwards: a thread that waits must never wait for a request that is refused.
@@ -252,7 +255,7 @@ private:
 
     // The first io_submit took only a part of the batch, or gave an error: goes on until the rest has its error too.
     [[gnu::__cold__, gnu::__noinline__]] submission submit_rest(view<iocb* const> batch, long taken) noexcept {
-        auto const count = static_cast<unsigned>(batch.size());
+        auto const count = detail::narrow<unsigned>(batch.size());
         unsigned accepted = 0;
         while (taken > 0) {
             accepted += static_cast<unsigned>(taken);
@@ -271,7 +274,7 @@ private:
     // REQUIRES: ring_.trusted()
     unsigned take(view<io_event> events) noexcept {
         auto const most = [this] { return announced(); };
-        return taken(events.data(), ring_.take(events.data(), static_cast<unsigned>(events.size()), most));
+        return taken(events.data(), ring_.take(events.data(), detail::narrow<unsigned>(events.size()), most));
     }
 
     long get_events(view<io_event> events, unsigned min, duration limit, const sigset_t* mask) noexcept {
@@ -298,7 +301,7 @@ private:
     unsigned announced_ = 0; // requests that the kernel was offered and has not refused; the submitting thread's
     unsigned accepted_ = 0;  // requests that the kernel has taken; the submitting thread's
     unsigned reaped_ = 0;    // events taken; the reaping thread's
-    completion_ring ring_;
+    completion_ring ring_{};
 };
 
 using context = basic_context<>;

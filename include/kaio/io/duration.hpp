@@ -3,6 +3,8 @@
 // because <curses.h> defines a macro of that name.
 #pragma once
 
+#include <kaio/sys/language.hpp>
+
 #include <cstdint>
 
 namespace kaio {

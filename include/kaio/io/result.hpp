@@ -3,6 +3,8 @@
 // a throwing function has no other way out there, it prints its text and aborts.
 #pragma once
 
+#include <kaio/sys/language.hpp>
+
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib> // std::size_t: <cstddef> has std::byte too, and costs more to compile

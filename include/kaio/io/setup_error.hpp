@@ -2,6 +2,8 @@
 // By <cstdio>, because sums of std::strings would cost everyone who includes this some hundredths more to compile.
 #pragma once
 
+#include <kaio/sys/language.hpp>
+
 #include <cerrno>
 #include <cstdio>
 #include <string>
@@ -53,6 +55,8 @@ inline std::string setup_error_text(int error, unsigned asked) {
     case EACCES:
         why = "a security policy (seccomp, an LSM) denies native AIO; allow io_setup, io_submit, io_getevents, "
               "io_cancel and io_destroy, or use threads with pread here";
+        break;
+    default:
         break;
     }
     std::snprintf(text, sizeof text, "kaio: io_setup(%u): %s", asked, why);

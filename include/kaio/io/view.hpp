@@ -3,6 +3,8 @@
 // what kaio would cost to compile.
 #pragma once
 
+#include <kaio/sys/language.hpp>
+
 #include <cstdlib>     // std::size_t
 #include <string_view> // std::data, std::size, enable_borrowed_range; <system_error> includes it anyway
 #include <type_traits>

@@ -3,6 +3,8 @@
 // It belongs to its loop's thread.
 #pragma once
 
+#include <kaio/sys/language.hpp>
+
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>

@@ -33,7 +33,8 @@ public:
     awaitable(awaitable&& other) noexcept : operation(nullptr, other.block_), loop_(other.loop_), state_(other.state_) {
         assert(!other.frame_ && "kaio: an awaitable was moved after it had been awaited");
     }
-    awaitable& operator=(awaitable&&) = delete;
+    awaitable(const awaitable&) = delete;
+    awaitable& operator=(const awaitable&) = delete;
     ~awaitable() {
         if (frame_) [[unlikely]]
             destroyed_while_busy();
@@ -83,8 +84,11 @@ private:
     }
 
     Loop& loop_;
-    void* frame_ = nullptr;                                            // of the coroutine that waits, while it does
-    std::conditional_t<whole, transfer_progress, std::int64_t> state_; // the delay of a timer; then the result
+    void* frame_ = nullptr; // of the coroutine that waits, while it does
+    // A union, so that -Weffc++ doesn't ask for a value that would be overwritten.
+    union {
+        std::conditional_t<whole, transfer_progress, std::int64_t> state_; // the delay of a timer; then the result
+    };
 };
 
 } // namespace kaio

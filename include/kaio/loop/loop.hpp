@@ -74,6 +74,8 @@ public:
         assert(idle() && other.idle() && "kaio: a loop was moved while requests were in it");
     }
     basic_loop& operator=(basic_loop&&) = delete;
+    basic_loop(const basic_loop&) = delete;
+    basic_loop& operator=(const basic_loop&) = delete;
 
     // Completes everything: polls are cancelled, what is in flight is waited for and its handlers run, with their
     // results; what the kernel has not been given, and what handlers submit now, completes with ECANCELED; functions
@@ -411,27 +413,23 @@ private:
         }
     };
 
-    // Calls one handler, if there is one; the sources take turns, so that what is always there does not keep the others from theirs.
+    // Calls one handler, if there is one. The sources take turns, so that what is always there does not keep the others
+    // from theirs.
     bool dispatch_one() {
         arrivals::dispatching const here(arrivals_);
         for (int turns = 3; turns != 0; --turns) {
-            switch (turn_) {
-            case source::ended:
-                turn_ = source::events;
-                if (ended_.empty()) break;
+            source const now = turn_;
+            turn_ = now == source::ended ? source::events : now == source::events ? source::posts : source::ended;
+            if (now == source::posts) mailbox_.open();
+            if (now == source::ended ? ended_.empty() : now == source::events ? arrivals_->empty() : !mailbox_.opened())
+                continue;
+            if (now == source::ended)
                 dispatch_ended();
-                return true;
-            case source::events:
-                turn_ = source::posts;
-                if (arrivals_->empty()) break;
+            else if (now == source::events)
                 dispatch_event(arrivals_->pop());
-                return true;
-            case source::posts:
-                turn_ = source::ended;
-                if (mailbox_.open(); !mailbox_.opened()) break;
+            else
                 dispatch_post();
-                return true;
-            }
+            return true;
         }
         return false;
     }
@@ -560,19 +558,19 @@ private:
     }
 
     basic_context<Kernel> context_;
-    operation_slab slab_;
-    request_queue<Kernel> queue_;
+    operation_slab slab_{};
+    request_queue<Kernel> queue_{};
     arrivals* arrivals_ = nullptr; // owned; room for capacity_ + 1 events
     unsigned capacity_;
     bool stopped_ = false;
     source turn_ = source::ended; // whose turn is next
     std::size_t handed_out_ = 0;  // handled() and what arrivals_ holds
-    operation_list ended_;        // without the kernel: refused, cancelled, timers
-    timer_queue timers_;
+    operation_list ended_{};      // without the kernel: refused, cancelled, timers
+    timer_queue timers_{};
     std::size_t holds_ = 0;
-    mailbox<Kernel> mailbox_;
+    mailbox<Kernel> mailbox_{};
     poll_budget budget_;
-    [[no_unique_address]] Observer observer_;
+    [[no_unique_address]] Observer observer_{};
 };
 
 using loop = basic_loop<>;

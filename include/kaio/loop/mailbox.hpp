@@ -147,7 +147,7 @@ private:
         return woken;
     }
 
-    post_queue queue_;
+    post_queue queue_{};
     posted* opened_ = nullptr; // taken and not called yet, in order
     int waker_ = no_waker;     // what a wake reads, once there is one
     int notify_fd_ = -1;

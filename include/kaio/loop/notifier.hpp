@@ -20,6 +20,7 @@
 #include <kaio/io/duration.hpp>
 #include <kaio/io/result.hpp>
 #include <kaio/sys/exchange.hpp>
+#include <kaio/sys/narrow.hpp>
 
 namespace kaio {
 
@@ -44,7 +45,8 @@ public:
           dozing_(detail::exchange(other.dozing_, false)), polling_(detail::exchange(other.polling_, nullptr)) {
         tell_polls(this);
     }
-    notifier& operator=(notifier&&) = delete;
+    notifier(const notifier&) = delete;
+    notifier& operator=(const notifier&) = delete;
     // A handler may destroy it: the poll that has called the handler then returns without it.
     ~notifier() {
         tell_polls(nullptr);
@@ -71,9 +73,9 @@ public:
         drain(event_);
         drain(timer_);
         rouse();
-        Loop& loop = loop_;
+        Loop& driven = loop_; // the notifier may be gone before its poll returns
         unfinished_poll const last(*this);
-        return loop.try_poll();
+        return driven.try_poll();
     }
 
     // Gives the kernel what was submitted, and sets fd() up for what comes next. Nothing in a forked child. System calls:
@@ -170,8 +172,8 @@ private:
         deadline_ = deadline;
         itimerspec when{}; // all zeros: no timer
         if (deadline != duration::unlimited) {
-            when.it_value.tv_sec = static_cast<time_t>(deadline / 1'000'000'000);
-            when.it_value.tv_nsec = static_cast<long>(deadline % 1'000'000'000);
+            when.it_value.tv_sec = detail::narrow<time_t>(deadline / 1'000'000'000);
+            when.it_value.tv_nsec = detail::narrow<long>(deadline % 1'000'000'000);
         }
         ::timerfd_settime(timer_, TFD_TIMER_ABSTIME, &when, nullptr);
     }
@@ -184,5 +186,6 @@ private:
     bool dozing_ = false;                // a post has to wake
     unfinished_poll* polling_ = nullptr; // the innermost
 };
+template <class Loop> notifier(Loop&) -> notifier<Loop>;
 
 } // namespace kaio

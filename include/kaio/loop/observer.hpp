@@ -3,6 +3,8 @@
 // They are called on the loop's thread and must not call the loop.
 #pragma once
 
+#include <kaio/sys/language.hpp>
+
 #include <cstdint>
 
 namespace kaio {

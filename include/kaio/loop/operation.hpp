@@ -83,7 +83,7 @@ private:
 
     iocb block_{};
     completion complete_ = nullptr;
-    operation* next_; // in whatever list it stands: free, waiting, ended
+    operation* next_ = nullptr; // in whatever list it stands: free, waiting, ended
 };
 
 // First in, first out, through operation::next_.
@@ -152,5 +152,6 @@ private:
 
     Handler handler_;
 };
+template <class Handler> owned_operation(Handler) -> owned_operation<Handler>;
 
 } // namespace kaio

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include <kaio/loop/operation.hpp>
+#include <kaio/sys/narrow.hpp>
 
 namespace kaio {
 
@@ -38,9 +39,7 @@ public:
     }
 
 private:
-    static operation* at(std::uint64_t address) noexcept {
-        return reinterpret_cast<operation*>(static_cast<std::uintptr_t>(address));
-    }
+    static operation* at(std::uint64_t address) noexcept { return detail::pointer_in<operation>(address); }
     static operation* next(const operation& op) noexcept {
         return at(static_cast<std::uint64_t>(op.block_.aio_offset));
     }

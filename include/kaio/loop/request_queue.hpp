@@ -20,6 +20,8 @@ namespace kaio {
 template <kernel Kernel> class request_queue {
 public:
     request_queue() noexcept = default;
+    request_queue(const request_queue&) = delete;
+    request_queue& operator=(const request_queue&) = delete;
     request_queue(request_queue&& other) noexcept // REQUIRES: nothing is in it
         : batch_(detail::exchange(other.batch_, nullptr)), batch_end_(detail::exchange(other.batch_end_, nullptr)),
           batch_limit_(detail::exchange(other.batch_limit_, nullptr)) {}
@@ -166,7 +168,8 @@ private:
 
     // After the first answer to a batch: links its polls, ends each request that was refused, and submits those behind
     // it again. Returns how many were accepted in all.
-    [[gnu::__noinline__]] unsigned sort_out(submission answer, basic_context<Kernel>& to, operation_list& ended) noexcept {
+    [[gnu::__noinline__]] unsigned sort_out(submission answer, basic_context<Kernel>& to,
+                                            operation_list& ended) noexcept {
         unsigned const count = batched(), room_left = room();
         unsigned done = 0, accepted = 0, refused = 0;
         for (;;) {
@@ -221,8 +224,8 @@ private:
     int notify_fd_ = -1;
     bool kernel_full_ = false;
     bool poll_in_batch_ = false; // some request in batch_ may be a poll
-    operation_list waiting_;
-    poll_list polls_;
+    operation_list waiting_{};
+    poll_list polls_{};
 };
 
 } // namespace kaio

@@ -20,6 +20,8 @@ public:
     static constexpr std::size_t handler_room = 48;
 
     operation_slab() noexcept = default;
+    operation_slab(const operation_slab&) = delete;
+    operation_slab& operator=(const operation_slab&) = delete;
     operation_slab(operation_slab&& other) noexcept
         : free_(detail::exchange(other.free_, nullptr)), chunks_(detail::exchange(other.chunks_, nullptr)),
           size_(detail::exchange(other.size_, 0)) {}
@@ -101,7 +103,7 @@ private:
     // The operation is given back before its handler runs, so that a request submitted there finds it still warm, and
     // so that nothing is left to do after the handler, whatever it throws.
     template <class Handler> static void complete(operation& self, operation_slab& slab, io_result result) {
-        auto& stored = *std::launder(reinterpret_cast<Handler*>(static_cast<slot&>(self).handler));
+        auto& stored = *std::launder(static_cast<Handler*>(static_cast<void*>(static_cast<slot&>(self).handler)));
         if (goes_on(stored, self, result)) return;
         Handler handler(std::move(stored));
         stored.~Handler();
@@ -114,7 +116,8 @@ private:
         ~deleter() { delete handler; }
     };
     template <class Handler> static void complete_boxed(operation& self, operation_slab& slab, io_result result) {
-        Handler* const boxed = *std::launder(reinterpret_cast<Handler**>(static_cast<slot&>(self).handler));
+        void* const place = static_cast<slot&>(self).handler;
+        Handler* const boxed = *std::launder(static_cast<Handler**>(place));
         if (goes_on(*boxed, self, result)) return;
         deleter<Handler> const after{boxed};
         slab.give(self);

@@ -8,6 +8,7 @@
 
 #include <kaio/io/duration.hpp>
 #include <kaio/loop/operation.hpp>
+#include <kaio/sys/narrow.hpp>
 
 namespace kaio {
 
@@ -71,9 +72,7 @@ private:
     }
 
     // The links: the first child, the next sibling (next_), and what points here: the previous sibling, or the parent.
-    static operation* at(std::uint64_t address) noexcept {
-        return reinterpret_cast<operation*>(static_cast<std::uintptr_t>(address));
-    }
+    static operation* at(std::uint64_t address) noexcept { return detail::pointer_in<operation>(address); }
     static std::uint64_t address(operation* op) noexcept { return reinterpret_cast<std::uintptr_t>(op); }
     static operation* child(const operation& op) noexcept { return at(op.block_.aio_buf); }
     static void set_child(operation& op, operation* to) noexcept { op.block_.aio_buf = address(to); }

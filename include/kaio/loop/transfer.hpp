@@ -15,6 +15,7 @@
 #include <kaio/io/file.hpp>
 #include <kaio/io/request.hpp>
 #include <kaio/loop/operation.hpp>
+#include <kaio/sys/narrow.hpp>
 
 namespace kaio {
 
@@ -192,9 +193,10 @@ private:
         }
         const iovec* at; // a buffer
         if (is(block, opcode::preadv) || is(block, opcode::pwritev)) {
-            at = reinterpret_cast<const iovec*>(static_cast<std::uintptr_t>(block.aio_buf));
+            at = detail::pointer_in<const iovec>(block.aio_buf);
             rest_count_ += static_cast<std::uint32_t>(block.aio_nbytes);
         } else {
+            if (!rest_.vector) __builtin_unreachable(); // a buffer goes by itself only out of a vector
             at = rest_.vector - 1;
             by += static_cast<std::int64_t>(block.aio_buf - detail::address(at->iov_base));
             ++rest_count_;
@@ -231,7 +233,7 @@ private:
         std::uint64_t const most = most_bytes & ~(unit() - 1);
         if (is(block, opcode::pread) || is(block, opcode::pwrite)) {
             if (unit() <= page || block.aio_nbytes <= most) return;
-            if (!vector_) rest_.bytes = static_cast<std::size_t>(block.aio_nbytes - most);
+            if (!vector_) rest_.bytes = detail::narrow<std::size_t>(block.aio_nbytes - most);
             block.aio_nbytes = most;
             return;
         }
@@ -240,7 +242,7 @@ private:
             limit_vector(block, count, most);
     }
     [[gnu::__cold__, gnu::__noinline__]] void limit_vector(iocb& block, std::uint32_t count, std::uint64_t most) noexcept {
-        auto const* const first = reinterpret_cast<const iovec*>(static_cast<std::uintptr_t>(block.aio_buf));
+        auto const* const first = detail::pointer_in<const iovec>(block.aio_buf);
         std::uint32_t fit = 0, whole = 0; // buffers
         std::uint64_t bytes = 0;
         for (; fit < count && fit < most_vectors && first[fit].iov_len <= most - bytes;) {

@@ -13,10 +13,11 @@ namespace kaio::sim::detail {
 class context {
 public:
     // Room for exactly `capacity` requests: Linux gives more than was asked for, which nobody may rely on.
-    explicit context(unsigned capacity) : capacity_(capacity), nr_(capacity + 1) {
-        memory_ = std::make_unique<io_event[]>(std::size_t{nr_} + 1); // the first one's place is the header's
-        ring_ = ::new (memory_.get()) aio_ring{0, nr_, 0, 0, aio_ring_magic, 1, 0, sizeof(aio_ring)};
-    }
+    explicit context(unsigned capacity)
+        : capacity_(capacity), nr_(capacity + 1), memory_(std::make_unique<io_event[]>(std::size_t{nr_} + 1)),
+          ring_(::new (memory_.get()) aio_ring{0, nr_, 0, 0, aio_ring_magic, 1, 0, sizeof(aio_ring)}) {}
+    context(const context&) = delete;
+    context& operator=(const context&) = delete;
 
     aio_context_id id() const noexcept { return reinterpret_cast<aio_context_id>(ring_); }
 
@@ -56,8 +57,8 @@ private:
     static_assert(sizeof(aio_ring) == sizeof(io_event));
     io_event* events() const noexcept { return memory_.get() + 1; }
 
-    unsigned capacity_, nr_; // nr_: slots in the ring, one of which stays empty
-    std::unique_ptr<io_event[]> memory_;
+    unsigned capacity_, nr_;             // nr_: slots in the ring, one of which stays empty
+    std::unique_ptr<io_event[]> memory_; // the first one's place is the header's
     aio_ring* ring_;
 };
 

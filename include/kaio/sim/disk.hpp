@@ -17,6 +17,7 @@
 #include <kaio/sim/random_source.hpp>
 #include <kaio/sim/stored_file.hpp>
 #include <kaio/sys/abi.hpp>
+#include <kaio/sys/narrow.hpp>
 
 namespace kaio::sim::detail {
 
@@ -37,7 +38,7 @@ struct node {
 
 // A request that io_submit has taken.
 struct in_flight {
-    class context* owner = nullptr; // null: the slot is free
+    context* owner = nullptr; // null: the slot is free
     node* target = nullptr;
     node* notify = nullptr; // the event that hears of the completion, or null
     opcode op{};
@@ -48,7 +49,7 @@ struct in_flight {
     std::uint64_t position = 0; // of a sync: how many writes it covers
     std::uint64_t data = 0, obj = 0;
     short poll_events = 0;
-    std::vector<iovec> memory; // kept when the slot is freed: the steady state allocates nothing
+    std::vector<iovec> memory{}; // kept when the slot is freed: the steady state allocates nothing
 
     bool has(rw_flags flag) const noexcept { return (flags & static_cast<std::int32_t>(flag)) != 0; }
     bool is_write() const noexcept { return op == opcode::pwrite || op == opcode::pwritev; }
@@ -87,14 +88,12 @@ public:
         r.offset = block.aio_offset;
         r.waiting = r.cancelled = false;
         r.memory.clear();
-        switch (r.op) {
-        case opcode::pread:
-        case opcode::pwrite:
+        if (r.op == opcode::pread || r.op == opcode::pwrite) {
             if (block.aio_nbytes > INT64_MAX) return -EINVAL;
             r.memory.push_back({pointer(block.aio_buf), static_cast<std::size_t>(block.aio_nbytes)});
             return check_transfer(r);
-        case opcode::preadv:
-        case opcode::pwritev: {
+        }
+        if (r.op == opcode::preadv || r.op == opcode::pwritev) {
             if (block.aio_nbytes > most_vectors) return -EINVAL;
             auto const* vectors = static_cast<const iovec*>(pointer(block.aio_buf));
             if (!vectors && block.aio_nbytes != 0) return -EFAULT;
@@ -103,13 +102,13 @@ public:
                 if (piece.iov_len > static_cast<std::size_t>(-1) / 2) return -EINVAL;
             return check_transfer(r);
         }
-        case opcode::fsync:
-        case opcode::fdsync:
+        if (r.op == opcode::fsync || r.op == opcode::fdsync) {
             if (block.aio_buf != 0 || block.aio_nbytes != 0 || r.offset != 0 || r.flags != 0) return -EINVAL;
             if (r.target->is_event) return -EINVAL;
             r.position = r.target->content.position();
             return 0;
-        case opcode::poll:
+        }
+        if (r.op == opcode::poll) {
             if (block.aio_buf > UINT16_MAX || block.aio_nbytes != 0 || r.offset != 0 || r.flags != 0) return -EINVAL;
             r.poll_events = static_cast<short>(static_cast<std::uint16_t>(block.aio_buf));
             return 0;
@@ -137,8 +136,12 @@ public:
         if (r.op == opcode::poll) return r.cancelled ? 0 : ready(r);
         stored_file& content = r.target->content;
         if (r.is_sync()) {
-            if (random_.chance(options_.io_errors)) return content.fail_sync(r.position, random_), -EIO;
-            return content.sync(r.position), 0;
+            if (random_.chance(options_.io_errors)) {
+                content.fail_sync(r.position, random_);
+                return -EIO;
+            }
+            content.sync(r.position);
+            return 0;
         }
         return transfer(r);
     }
@@ -169,9 +172,7 @@ private:
         return *nodes_.back();
     }
 
-    static void* pointer(std::uint64_t address) noexcept {
-        return reinterpret_cast<void*>(static_cast<std::uintptr_t>(address));
-    }
+    static void* pointer(std::uint64_t address) noexcept { return kaio::detail::pointer_in<void>(address); }
 
     static int check_transfer(const in_flight& r) noexcept {
         constexpr auto known = rw_flags::dsync | rw_flags::sync | rw_flags::nowait | rw_flags::append |
@@ -283,7 +284,7 @@ private:
 
     random_source& random_;
     const options& options_;
-    std::vector<std::unique_ptr<node>> nodes_;
+    std::vector<std::unique_ptr<node>> nodes_{};
 };
 
 } // namespace kaio::sim::detail

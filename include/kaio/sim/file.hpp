@@ -10,6 +10,7 @@
 
 #include <kaio/io/file.hpp>
 #include <kaio/sim/disk.hpp>
+#include <kaio/sys/narrow.hpp>
 
 namespace kaio::sim {
 
@@ -24,7 +25,7 @@ public:
 
     // All bytes, as programs see them now.
     std::vector<std::byte> content() const {
-        std::vector<std::byte> bytes(static_cast<std::size_t>(size()));
+        std::vector<std::byte> bytes(kaio::detail::narrow<std::size_t>(size()));
         node_->content.read(0, bytes.data(), bytes.size());
         return bytes;
     }

@@ -2,6 +2,8 @@
 // depend on the seed alone, on every machine and standard library. One thread at a time.
 #pragma once
 
+#include <kaio/sys/language.hpp>
+
 #include <concepts>
 #include <cstdint>
 

@@ -1,12 +1,16 @@
 // sparse_bytes: the bytes of a file, of which only the pages that were written take memory; the others are zeros.
 #pragma once
 
+#include <kaio/sys/language.hpp>
+
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <unordered_map>
+
+#include <kaio/sys/narrow.hpp>
 
 namespace kaio::sim::detail {
 
@@ -49,7 +53,7 @@ private:
     // Calls visit(page, offset in it, bytes before, bytes) for each piece.
     template <class Visit> static void for_each_page(std::uint64_t offset, std::size_t size, Visit visit) {
         for (std::size_t done = 0; done < size;) {
-            auto const at = static_cast<std::size_t>((offset + done) % page_size);
+            auto const at = kaio::detail::narrow<std::size_t>((offset + done) % page_size);
             std::size_t const count = (std::min)(size - done, page_size - at);
             visit((offset + done) / page_size, at, done, count);
             done += count;
@@ -57,7 +61,7 @@ private:
     }
 
     std::unordered_map<std::uint64_t, std::array<std::byte, page_size>>
-        pages_; // never iterated in an order that matters
+        pages_{}; // never iterated in an order that matters
     std::uint64_t size_ = 0;
 };
 

@@ -13,6 +13,7 @@
 
 #include <kaio/sim/random_source.hpp>
 #include <kaio/sim/sparse_bytes.hpp>
+#include <kaio/sys/narrow.hpp>
 
 namespace kaio::sim::detail {
 
@@ -55,7 +56,7 @@ public:
     // A sync that failed: of the writes before `position` anything may have reached the medium, and no later sync
     // brings the rest there, because the kernel takes those pages for clean. Programs go on seeing them all.
     void fail_sync(std::uint64_t position, random_source& chance) {
-        if (position > first_) settle(static_cast<std::size_t>(position - first_), chance);
+        if (position > first_) settle(kaio::detail::narrow<std::size_t>(position - first_), chance);
     }
 
     // Power loss: afterwards programs see what reached the medium.
@@ -106,7 +107,7 @@ private:
     template <class Visit> static void for_each_sector(const change& change, Visit visit) {
         for (std::uint64_t at = change.offset; at < change.end();) {
             std::uint64_t const next = (std::min)(change.end(), (at / sector + 1) * sector);
-            visit(at / sector, at, static_cast<std::size_t>(next - at));
+            visit(at / sector, at, kaio::detail::narrow<std::size_t>(next - at));
             at = next;
         }
     }
@@ -142,10 +143,10 @@ private:
         stored_.resize(size);
     }
 
-    sparse_bytes seen_;          // what programs read
-    sparse_bytes stored_;        // what is on the medium without the pending changes
-    std::deque<change> pending_; // oldest first
-    std::uint64_t first_ = 0;    // position of the first of them
+    sparse_bytes seen_{};          // what programs read
+    sparse_bytes stored_{};        // what is on the medium without the pending changes
+    std::deque<change> pending_{}; // oldest first
+    std::uint64_t first_ = 0;      // position of the first of them
 };
 
 } // namespace kaio::sim::detail

@@ -18,6 +18,7 @@
 #include <kaio/sim/options.hpp>
 #include <kaio/sim/random_source.hpp>
 #include <kaio/sys/abi.hpp>
+#include <kaio/sys/narrow.hpp>
 
 namespace kaio::sim {
 
@@ -112,7 +113,7 @@ private:
                 if (requests_[i].owner == c && requests_[i].waiting) cancel(i);
             pass_to(next_);
         }
-        std::erase_if(contexts_, [&](auto& each) { return each.get() == c; });
+        std::erase_if(contexts_, [&](auto& each) noexcept { return each.get() == c; });
         return 0;
     }
 
@@ -130,7 +131,7 @@ private:
         if (!block) return -EFAULT;
         if (c.full() || random_.chance(options_.no_room)) return -EAGAIN;
         if (free_.empty()) {
-            free_.push_back(static_cast<std::uint32_t>(requests_.size()));
+            free_.push_back(kaio::detail::narrow<std::uint32_t>(requests_.size()));
             requests_.emplace_back();
         }
         std::uint32_t const i = free_.back();
@@ -172,7 +173,7 @@ private:
             }
             pass_to((std::min)(next_, deadline));
         }
-        return c->take(events, static_cast<unsigned>(std::min<long>(max, INT32_MAX)));
+        return static_cast<long>(c->take(events, static_cast<unsigned>(std::min<long>(max, INT32_MAX))));
     }
 
     int io_cancel(aio_context_id id, iocb* block) {
@@ -264,10 +265,10 @@ private:
     std::int64_t crash_at_ = never; // when the power goes
     unsigned crashes_ = 0;
     std::uint64_t sequence_ = 0;
-    std::vector<due> due_; // a heap
-    std::vector<detail::in_flight> requests_;
-    std::vector<std::uint32_t> free_; // of requests_
-    std::vector<std::unique_ptr<detail::context>> contexts_;
+    std::vector<due> due_{}; // a heap
+    std::vector<detail::in_flight> requests_{};
+    std::vector<std::uint32_t> free_{}; // of requests_
+    std::vector<std::unique_ptr<detail::context>> contexts_{};
 };
 
 // What world::make_event gives. Copies name the same event; the world must outlive them.

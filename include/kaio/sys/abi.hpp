@@ -3,6 +3,8 @@
 // bits wide on every architecture; only aio_key and aio_rw_flags depend on the byte order.
 #pragma once
 
+#include <kaio/sys/language.hpp>
+
 #include <cstdint>
 #include <type_traits>
 

@@ -2,6 +2,8 @@
 // thirtieth of what kaio costs to compile.
 #pragma once
 
+#include <kaio/sys/language.hpp>
+
 #include <type_traits>
 
 namespace kaio::detail {

@@ -29,13 +29,12 @@ extern "C" int clock_gettime(clockid_t clock, timespec* time) noexcept;
 #endif
 
 #include <kaio/sys/abi.hpp>
+#include <kaio/sys/narrow.hpp>
 #include <kaio/sys/process.hpp>
 
 namespace kaio {
 
 namespace detail {
-template <class T, class U> inline constexpr bool same = false;
-template <class T> inline constexpr bool same<T, T> = true;
 template <class T, class U>
 concept gives = same<T, U>;
 } // namespace detail

@@ -4,6 +4,8 @@
 // Any thread may call these.
 #pragma once
 
+#include <kaio/sys/language.hpp>
+
 #include <cstdlib> // std::size_t
 
 #include <sys/mman.h>

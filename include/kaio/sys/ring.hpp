@@ -63,7 +63,7 @@ public:
         unsigned const count = there < max ? there : max;
         unsigned const to_end = nr_ - head;
         unsigned const first = count < to_end ? count : to_end;
-        const io_event* events = reinterpret_cast<const io_event*>(ring_ + 1);
+        const io_event* events = static_cast<const io_event*>(static_cast<const void*>(ring_ + 1));
         __builtin_memcpy(out, events + head, first * sizeof(io_event));
         if (first != count) [[unlikely]]
             __builtin_memcpy(out + first, events, (count - first) * sizeof(io_event));

@@ -1,0 +1,24 @@
+// narrow: a cast between integers that may be of the same type on this machine and of two on another. A static_cast would
+// be a useless one there (-Wuseless-cast), and no cast a conversion here (-Wconversion).
+#pragma once
+
+#include <kaio/sys/language.hpp>
+
+namespace kaio::detail {
+
+template <class T, class U> inline constexpr bool same = false;
+template <class T> inline constexpr bool same<T, T> = true;
+
+template <class To, class From> constexpr To narrow(From value) noexcept {
+    if constexpr (same<To, From>)
+        return value;
+    else
+        return static_cast<To>(value);
+}
+
+// The pointer that lies in a field of 64 bits.
+template <class T, class From> T* pointer_in(From address) noexcept {
+    return reinterpret_cast<T*>(narrow<__UINTPTR_TYPE__>(address));
+}
+
+} // namespace kaio::detail

@@ -1,0 +1,65 @@
+"""refusals.py INCLUDE COMPILER...: where kaio can't be compiled it says why, in the first line, and says nothing else."""
+
+import os
+import re
+import subprocess
+import sys
+
+sys.path.append(os.path.join(os.path.dirname(__file__), "..", "support"))
+import report
+
+include, compiler = sys.argv[1], sys.argv[2:]
+
+ANYWHERE = ["kaio/version.hpp"]  # macros, which any language may read
+CPP20 = "kaio needs C++20: compile with -std=c++20 or later"
+
+
+def errors(header, *flags):
+    command = compiler + [*flags, "-I", include, "-fsyntax-only", "-x", "c++", "-"]
+    done = subprocess.run(command, input=f"#include <{header}>\n", text=True, capture_output=True, env={**os.environ, "LC_ALL": "C"})
+    return [line for line in done.stderr.splitlines() if re.search(r"error: ", line)], done.stderr
+
+
+def says(text, header, *flags):
+    """The first error has this text, and the second, which stops the compiler, is the last."""
+
+    def run():
+        found, output = errors(header, *flags)
+        right = len(found) == 2 and text in found[0] and "see the error above" in found[1]
+        return None if right else f"expected: {text}\n{output[:2000]}"
+
+    return run
+
+
+def says_nothing(header, *flags):
+    return lambda: errors(header, *flags)[1] or None
+
+
+def knows(flag):
+    return subprocess.run(compiler + [flag, "-fsyntax-only", "-x", "c++", os.devnull], capture_output=True).returncode == 0
+
+
+headers = [header for header in report.headers(include) if header not in ANYWHERE]
+cases = [(f"{header} as C++17", says(CPP20, header, "-std=c++17")) for header in headers]
+cases += [(f"kaio.hpp as {old}", says(CPP20, "kaio/kaio.hpp", f"-std={old}")) for old in ("c++11", "c++14", "gnu++17")]
+cases += [(f"{header} as C++11", says_nothing(header, "-std=c++11")) for header in ANYWHERE]
+cases += [("kaio.hpp where there is no Linux", says("kaio is for Linux", "kaio/kaio.hpp", "-std=c++20", "-U__linux__"))]
+
+
+def without_coroutines(header, text):
+    def run():
+        if not knows("-fno-coroutines"):
+            raise report.Skip(f"{os.path.basename(compiler[-1])} has no -fno-coroutines")
+        flags = ("-std=c++20", "-fno-coroutines")
+        return says(text, header, *flags)() if text else says_nothing(header, *flags)()
+
+    return run
+
+
+cases += [
+    (f"{header} without coroutines", without_coroutines(header, "needs a compiler with coroutines"))
+    for header in headers
+    if header.startswith("kaio/coro/") or header == "kaio/kaio.hpp"
+]
+cases += [("kaio/loop/loop.hpp without coroutines", without_coroutines("kaio/loop/loop.hpp", None))]
+report.run(cases, workers=2)

@@ -120,6 +120,29 @@ TEST_CASE("alignment is a power of two, and direct I/O at it works") {
     CHECK(bytes[0] == test::temporary_file::content(needed.offset));
 }
 
+TEST_CASE("a pipe with O_DIRECT makes packets, and has no direct I/O") {
+    int ends[2];
+    if (::pipe2(ends, O_DIRECT | O_CLOEXEC) != 0) SKIP_TEST("no pipes of packets here (3.4)");
+    kaio::file const reading = kaio::file::adopt(ends[0]), writing = kaio::file::adopt(ends[1]);
+    REQUIRE((::fcntl(writing.fd(), F_GETFL) & O_DIRECT) != 0);
+    if (writing.support() == kaio::direct_support::unknown) SKIP_TEST("no statx here (4.11)");
+    CHECK(!writing.direct());
+    CHECK(writing.support() == kaio::direct_support::none);
+}
+
+TEST_CASE("where nobody says anything of direct I/O, it is as it was asked for") {
+    test::temporary_file temporary(4096);
+    kaio::file const plain = kaio::file::open(temporary.path(), O_RDONLY);
+    CHECK(!plain.direct());
+    CHECK(!plain.direct_ignored());
+    if (plain.support() != kaio::direct_support::unknown) SKIP_TEST("here it is reported");
+    auto const direct = kaio::file::try_open(temporary.path().c_str(), O_RDONLY | O_DIRECT);
+    if (!direct) SKIP_TEST("no O_DIRECT here");
+    CHECK(direct->direct());
+    CHECK(!direct->direct_ignored());
+    CHECK(direct->alignment() == kaio::file_alignment{4096, 4096});
+}
+
 TEST_CASE("where nothing is known, 4096") {
     kaio::file const file = kaio::file::adopt(::eventfd(0, EFD_CLOEXEC));
     CHECK(file.alignment() == kaio::file_alignment{4096, 4096});
@@ -133,5 +156,7 @@ TEST_CASE("a block device has its own size and its sector as alignment") {
     kaio::file const file = kaio::file::open(device.path(), O_RDWR | O_DIRECT);
     CHECK(file.size() == 8 << 20);
     CHECK(file.alignment().offset == sector);
+    CHECK(file.direct());
+    CHECK(file.support() == kaio::direct_support::reported);
     CHECK(file.alignment().memory <= 4096);
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <kaio/kaio.hpp>
@@ -17,7 +18,9 @@ constexpr kaio::file_alignment usual{4096, 4096};
 
 bool kernel_reports(const std::string& folder) {
     kaio::file const file = kaio::file::open(folder, O_RDWR | O_TMPFILE, 0600);
-    return file.support() != kaio::direct_support::unknown;
+    kaio::kernel_statx status{};
+    return ::syscall(SYS_statx, file.fd(), "", AT_EMPTY_PATH, kaio::statx_dioalign, &status) == 0 &&
+           (status.stx_mask & kaio::statx_dioalign) != 0;
 }
 
 // How many of eight writes of 4 KiB were complete when io_submit returned.

@@ -51,7 +51,8 @@ TEST_CASE("a file system that refuses O_DIRECT is named as the cause, with the r
 TEST_CASE("an open that a signal interrupts goes on") {
     std::string const fifo = test::temporary_file().path() + ".fifo";
     REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
-    struct sigaction action{}, before;
+    struct sigaction action {
+    }, before;
     action.sa_handler = [](int) {}; // without SA_RESTART
     ::sigaction(SIGUSR1, &action, &before);
     std::thread other([&fifo, opening = ::pthread_self()] {
@@ -59,7 +60,8 @@ TEST_CASE("an open that a signal interrupts goes on") {
             ::pthread_kill(opening, SIGUSR1);
             std::this_thread::sleep_for(std::chrono::milliseconds(2));
         }
-        int fd = -1; // the end that lets the open succeed; if that has given up, there is no reader, and no waiting for one
+        int fd =
+            -1; // the end that lets the open succeed; if that has given up, there is no reader, and no waiting for one
         for (int tries = 0; fd < 0 && tries < 1000; ++tries) {
             fd = ::open(fifo.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
             std::this_thread::sleep_for(std::chrono::milliseconds(1));

@@ -25,8 +25,8 @@ public:
     constexpr descriptor(int fd) noexcept : fd_(fd) {}
     template <class File>
         requires requires(const File& file) {
-                     { file.fd() } noexcept;
-                 }
+            { file.fd() } noexcept;
+        }
     descriptor(const File& file) noexcept : fd_(file.fd()) {
         if constexpr (requires {
                           file.alignment();
@@ -106,9 +106,9 @@ namespace detail {
 
 template <class Buffer>
 concept contiguous = requires(Buffer& buffer) {
-                         std::data(buffer);
-                         std::size(buffer);
-                     };
+    std::data(buffer);
+    std::size(buffer);
+};
 
 template <class Buffer> using element_of = std::remove_pointer_t<decltype(std::data(std::declval<Buffer&>()))>;
 

@@ -23,6 +23,18 @@
 namespace kaio {
 
 namespace detail {
+inline constexpr const char* open_einval =
+    "it is a directory, the file system refuses O_DIRECT, or another flag is bad; open it without O_DIRECT, or keep it "
+    "on a file system that has direct I/O (ext4, xfs, btrfs, tmpfs since 6.6)";
+
+struct file_words {
+    static constexpr const char* name = "kaio::file";
+    static std::string text(int error) {
+        std::string const plain = std::system_category().message(error);
+        return error == EINVAL ? plain + ": " + open_einval : plain;
+    }
+};
+
 // From <linux/fs.h>, which can't be included beside glibc 2.36's <sys/mount.h>.
 inline constexpr unsigned long ioctl_sector_size = _IO(0x12, 104);               // BLKSSZGET, to an int
 inline constexpr unsigned long ioctl_device_size = _IOR(0x12, 114, std::size_t); // BLKGETSIZE64, to a uint64_t
@@ -57,7 +69,8 @@ public:
     }
     static file open(const std::string& path, int flags, mode_t mode = 0) { return open(path.c_str(), flags, mode); }
 
-    // The same without exceptions: the error is open's errno (EINVAL if the file system refuses O_DIRECT).
+    // The same without exceptions: the error is open's errno (EINVAL if the file system refuses O_DIRECT, which its
+    // message() then says).
     static result<file> try_open(const char* path, int flags, mode_t mode = 0) noexcept {
         int fd;
         do fd = ::open(path, flags | O_CLOEXEC | O_LARGEFILE, mode);
@@ -132,6 +145,9 @@ public:
         return size;
     }
 
+    // What puts the errors of try_open and try_adopt into words.
+    static const std::error_category& error_category() noexcept { return detail::words_of<detail::file_words>(); }
+
 private:
     file(int fd, bool o_direct) noexcept : fd_(fd), o_direct_(o_direct) { find_alignment(); }
 
@@ -159,12 +175,9 @@ private:
 
     [[noreturn, gnu::cold, gnu::noinline]] static void throw_open_error(const char* path, int flags, int error) {
         char text[4608]; // a path has at most 4096 bytes
-        std::snprintf(text, sizeof text, "kaio: open(\"%.4096s\")%s", path,
-                      error == EINVAL && (flags & O_DIRECT)
-                          ? ": it is a directory, the file system refuses O_DIRECT, or another flag is bad; open it "
-                            "without O_DIRECT, or keep it on a file system that has direct I/O (ext4, xfs, btrfs, "
-                            "tmpfs since 6.6)"
-                          : "");
+        bool const einval = error == EINVAL && (flags & O_DIRECT);
+        std::snprintf(text, sizeof text, "kaio: open(\"%.4096s\")%s%s", path, einval ? ": " : "",
+                      einval ? detail::open_einval : "");
         detail::throw_error(error, text);
     }
 

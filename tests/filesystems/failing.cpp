@@ -3,6 +3,7 @@
 // and the loop goes on.
 #include "support/catch.hpp"
 #include "support/loop_device.hpp"
+#include "support/mounted.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -13,10 +14,10 @@
 #include <string>
 #include <vector>
 
-#include <sched.h>
-#include <sys/mount.h>
-
 #include <kaio/kaio.hpp>
+
+using test::make_ext4;
+using test::mounted;
 
 namespace {
 
@@ -41,35 +42,6 @@ void write_blocks(const std::string& path, std::size_t count) {
         REQUIRE(::pwrite(file.fd(), bytes.data(), block, at(i)) == static_cast<ssize_t>(block));
     }
     REQUIRE(::fsync(file.fd()) == 0);
-}
-
-// A file system that nobody else sees, and that is gone at the end of the program at the latest.
-class mounted {
-public:
-    mounted(const char* type, const std::string& source, const char* options) {
-        static bool const own =
-            ::unshare(CLONE_NEWNS) == 0 && ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
-        REQUIRE(::mkdtemp(folder_.data()) != nullptr);
-        if (own && ::mount(source.c_str(), folder_.c_str(), type, 0, options) == 0) return;
-        ::rmdir(folder_.c_str());
-        SKIP_TEST(std::string("mounting ") + type + " is not permitted here");
-    }
-    ~mounted() {
-        ::umount2(folder_.c_str(), MNT_DETACH); // a loop device may still be going away
-        ::rmdir(folder_.c_str());
-    }
-
-    const std::string& folder() const { return folder_; }
-
-private:
-    std::string folder_ = "/tmp/kaio-mount-XXXXXX";
-};
-
-void make_ext4(const test::loop_device& device) {
-    if (!device) SKIP_TEST(device.why_not());
-    int const status = std::system(("PATH=$PATH:/sbin:/usr/sbin mkfs.ext4 -q " + device.path()).c_str());
-    if (status == 127 << 8) SKIP_TEST("mkfs.ext4 is not installed");
-    REQUIRE(status == 0);
 }
 
 // Writes or reads blocks 0 to count - 1, 8 at a time, and gives the results. Every stride-th comes next, round and

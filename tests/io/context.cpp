@@ -151,6 +151,8 @@ TEST_CASE("a capacity that can't be") {
     CHECK_THROWS_WITH(kaio::context(0), test::ContainsSubstring("io_setup(0)") && test::ContainsSubstring("1 or more"));
     CHECK(kaio::context::try_make(~0u).error() == std::errc::invalid_argument);
     CHECK_THROWS_WITH(kaio::context(~0u), test::ContainsSubstring("4 million"));
+    CHECK_THROWS_WITH(kaio::context::try_make(~0u).value("making one"),
+                      test::StartsWith("making one: io_setup: ") && test::ContainsSubstring("4 million"));
 }
 
 TEST_CASE("whatever keeps io_setup from making a context, the text has the call, what was asked and the remedy") {
@@ -166,6 +168,11 @@ TEST_CASE("whatever keeps io_setup from making a context, the text has the call,
     using scripted_context = kaio::basic_context<test::scripted_kernel>;
     CHECK_THROWS_WITH(scripted_context(8, {}, test::scripted_kernel(script)),
                       test::ContainsSubstring("kaio: io_setup(8): ") && test::ContainsSubstring(remedy));
+    script.setup[2] = -error;
+    std::error_code const code = scripted_context::try_make(8, {}, test::scripted_kernel(script)).error();
+    CHECK(code.value() == error);
+    CHECK(code == static_cast<std::errc>(error));
+    CHECK_THAT(code.message(), test::StartsWith("io_setup: ") && test::ContainsSubstring(remedy));
 }
 
 TEST_CASE("without memory for the mark of its process there is no context, and io_setup is not called") {

@@ -66,6 +66,7 @@ TEST_CASE("a file system that refuses O_DIRECT is named as the cause, with the r
     auto const refused = kaio::file::try_open("/proc/self/status", O_RDONLY | O_DIRECT);
     REQUIRE(!refused);
     CHECK(refused.error() == std::errc::invalid_argument);
+    CHECK_THAT(refused.error().message(), test::ContainsSubstring("refuses O_DIRECT"));
     CHECK_THROWS_WITH(kaio::file::open("/proc/self/status", O_RDONLY | O_DIRECT),
                       test::ContainsSubstring("/proc/self/status") && test::ContainsSubstring("refuses O_DIRECT") &&
                           test::ContainsSubstring("without O_DIRECT"));
@@ -74,7 +75,8 @@ TEST_CASE("a file system that refuses O_DIRECT is named as the cause, with the r
 TEST_CASE("an open that a signal interrupts goes on") {
     std::string const fifo = test::temporary_file().path() + ".fifo";
     REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
-    struct sigaction action{}, before;
+    struct sigaction action {
+    }, before;
     action.sa_handler = [](int) {}; // without SA_RESTART
     ::sigaction(SIGUSR1, &action, &before);
     std::thread other([&fifo, opening = ::pthread_self()] {
@@ -82,7 +84,8 @@ TEST_CASE("an open that a signal interrupts goes on") {
             ::pthread_kill(opening, SIGUSR1);
             std::this_thread::sleep_for(std::chrono::milliseconds(2));
         }
-        int fd = -1; // the end that lets the open succeed; if that has given up, there is no reader, and no waiting for one
+        int fd =
+            -1; // the end that lets the open succeed; if that has given up, there is no reader, and no waiting for one
         for (int tries = 0; fd < 0 && tries < 1000; ++tries) {
             fd = ::open(fifo.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -143,6 +146,29 @@ TEST_CASE("alignment is a power of two, and direct I/O at it works") {
     CHECK(bytes[0] == test::temporary_file::content(needed.offset));
 }
 
+TEST_CASE("a pipe with O_DIRECT makes packets, and has no direct I/O") {
+    int ends[2];
+    if (::pipe2(ends, O_DIRECT | O_CLOEXEC) != 0) SKIP_TEST("no pipes of packets here (3.4)");
+    kaio::file const reading = kaio::file::adopt(ends[0]), writing = kaio::file::adopt(ends[1]);
+    REQUIRE((::fcntl(writing.fd(), F_GETFL) & O_DIRECT) != 0);
+    if (writing.support() == kaio::direct_support::unknown) SKIP_TEST("no statx here (4.11)");
+    CHECK(!writing.direct());
+    CHECK(writing.support() == kaio::direct_support::none);
+}
+
+TEST_CASE("where nobody says anything of direct I/O, it is as it was asked for") {
+    test::temporary_file temporary(4096);
+    kaio::file const plain = kaio::file::open(temporary.path(), O_RDONLY);
+    CHECK(!plain.direct());
+    CHECK(!plain.direct_ignored());
+    if (plain.support() != kaio::direct_support::unknown) SKIP_TEST("here it is reported");
+    auto const direct = kaio::file::try_open(temporary.path().c_str(), O_RDONLY | O_DIRECT);
+    if (!direct) SKIP_TEST("no O_DIRECT here");
+    CHECK(direct->direct());
+    CHECK(!direct->direct_ignored());
+    CHECK(direct->alignment() == kaio::file_alignment{4096, 4096});
+}
+
 TEST_CASE("where nothing is known, 4096") {
     kaio::file const file = kaio::file::adopt(::eventfd(0, EFD_CLOEXEC));
     CHECK(file.alignment() == kaio::file_alignment{4096, 4096});
@@ -156,5 +182,7 @@ TEST_CASE("a block device has its own size and its sector as alignment") {
     kaio::file const file = kaio::file::open(device.path(), O_RDWR | O_DIRECT);
     CHECK(file.size() == 8 << 20);
     CHECK(file.alignment().offset == sector);
+    CHECK(file.direct());
+    CHECK(file.support() == kaio::direct_support::reported);
     CHECK(file.alignment().memory <= 4096);
 }

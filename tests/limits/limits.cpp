@@ -97,19 +97,26 @@ constexpr bool sanitized = false;
 TEST_CASE("fs.aio-max-nr used up by another process: the error has the figures and the remedy, less may be had") {
     std::string message;
     unsigned capacity = 0;
-    int error = 0, good = 0;
+    int good = 0;
+    std::error_code error;
+    std::string words;
     {
         test::temporary_file file(4096);
         hoarder const other(20); // for a few milliseconds only: others may need contexts too
         if (!other) SKIP_TEST("fs.aio-max-nr is too large to be used up, or others were faster");
         message = message_of_a_loop(10'000);
-        error = kaio::loop::try_make(10'000).error().value();
+        error = kaio::loop::try_make(10'000).error();
+        words = error.message();
         if (auto modest = kaio::loop::try_make(64, {.setup = {.at_least = 1}})) {
             capacity = modest->capacity();
             good = reads(*modest, file.fd(), 100);
         }
     }
-    CHECK(error == EAGAIN);
+    CHECK(error.value() == EAGAIN);
+    CHECK(error == std::errc::resource_unavailable_try_again);
+    CHECK_THAT(words,
+               test::ContainsSubstring("sysctl -w fs.aio-max-nr=") &&
+                   test::ContainsSubstring("fs.aio-max-nr = " + std::to_string(number_in("/proc/sys/fs/aio-max-nr"))));
     CHECK_THAT(message,
                test::ContainsSubstring("io_setup(10000)") && test::ContainsSubstring("sysctl -w fs.aio-max-nr=") &&
                    test::ContainsSubstring("fs.aio-max-nr = " + std::to_string(number_in("/proc/sys/fs/aio-max-nr"))) &&

@@ -31,7 +31,41 @@ static_assert(offsetof(aio_ring, header_length) == 28);
 static_assert(sizeof(kernel_timespec) == 16 && offsetof(kernel_timespec, tv_nsec) == 8);
 static_assert(sizeof(kernel_timespec32) == 8 && offsetof(kernel_timespec32, tv_nsec) == 4);
 static_assert(sizeof(basic_aio_sigset<std::uint32_t>) == 8 && sizeof(basic_aio_sigset<std::uint64_t>) == 16);
+static_assert(sizeof(kernel_statx) == 256 && offsetof(kernel_statx, stx_mask) == 0);
+static_assert(offsetof(kernel_statx, stx_mode) == 28 && offsetof(kernel_statx, stx_size) == 40);
+static_assert(offsetof(kernel_statx, stx_mtime) == 112 && offsetof(kernel_statx, stx_mnt_id) == 144);
+static_assert(offsetof(kernel_statx, stx_dio_mem_align) == 152 && offsetof(kernel_statx, stx_dio_offset_align) == 156);
 } // namespace kaio
+
+// The kernel's own header says the same, where it is there and new enough (6.1). Beside other C libraries than glibc it
+// can't be included: they have a struct statx of their own.
+#if defined(__GLIBC__) && __has_include(<linux/stat.h>)
+#include <linux/stat.h>
+#ifdef STATX_DIOALIGN
+#define KAIO_SAME_PLACE(field)                                                                                         \
+    static_assert(offsetof(kaio::kernel_statx, field) == offsetof(struct statx, field) &&                              \
+                  sizeof(kaio::kernel_statx::field) == sizeof(statx::field))
+KAIO_SAME_PLACE(stx_mask);
+KAIO_SAME_PLACE(stx_blksize);
+KAIO_SAME_PLACE(stx_attributes);
+KAIO_SAME_PLACE(stx_nlink);
+KAIO_SAME_PLACE(stx_mode);
+KAIO_SAME_PLACE(stx_ino);
+KAIO_SAME_PLACE(stx_size);
+KAIO_SAME_PLACE(stx_blocks);
+KAIO_SAME_PLACE(stx_attributes_mask);
+KAIO_SAME_PLACE(stx_atime);
+KAIO_SAME_PLACE(stx_mtime);
+KAIO_SAME_PLACE(stx_rdev_major);
+KAIO_SAME_PLACE(stx_dev_minor);
+KAIO_SAME_PLACE(stx_mnt_id);
+KAIO_SAME_PLACE(stx_dio_mem_align);
+KAIO_SAME_PLACE(stx_dio_offset_align);
+#undef KAIO_SAME_PLACE
+static_assert(sizeof(kaio::kernel_statx) == sizeof(struct statx));
+static_assert(kaio::statx_type == STATX_TYPE && kaio::statx_dioalign == STATX_DIOALIGN);
+#endif
+#endif
 
 static_assert(sizeof(kaio::request) == 64 && std::is_trivially_copyable_v<kaio::request>);
 static_assert(sizeof(kaio::io_result) == 8 && std::is_trivially_copyable_v<kaio::io_result>);

@@ -78,6 +78,11 @@ private:
     int error_ = 0;
 };
 
+// A file that ignores O_DIRECT now need not do so later (kaio::file::support).
+inline file_alignment alignment_of(const file& of) noexcept {
+    return of.direct() || of.direct_ignored() ? of.alignment() : file_alignment{1, 1};
+}
+
 inline bool aligned(const void* memory, std::size_t to) noexcept {
     return (reinterpret_cast<std::uintptr_t>(memory) & (to - 1)) == 0;
 }
@@ -85,7 +90,7 @@ inline bool aligned(const void* memory, std::size_t to) noexcept {
 template <class Loop>
 task<void> read_piece(Loop& in, const file& from, pieces::piece what, std::byte* out, contiguous_progress& progress) {
     if (progress.stopped()) co_return;
-    auto const [memory, unit] = from.direct() ? from.alignment() : file_alignment{1, 1};
+    auto const [memory, unit] = alignment_of(from);
     std::int64_t const first = what.offset & -std::int64_t{unit}; // of the block that holds the first byte
     auto const skipped = static_cast<std::size_t>(what.offset - first);
     std::size_t const blocks = (skipped + what.bytes + unit - 1) & ~(std::size_t{unit} - 1);
@@ -110,7 +115,7 @@ template <class Loop>
 task<void> write_piece(Loop& in, const file& to, pieces::piece what, const std::byte* data,
                        contiguous_progress& progress) {
     if (progress.stopped()) co_return;
-    auto const [memory, unit] = to.direct() ? to.alignment() : file_alignment{1, 1};
+    auto const [memory, unit] = alignment_of(to);
     std::size_t const blocks = (what.bytes + unit - 1) & ~(std::size_t{unit} - 1);
 
     transfer_result put(0, 0);

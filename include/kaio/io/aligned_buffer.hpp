@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdlib>
 
+#include <kaio/io/memory_error.hpp>
 #include <kaio/io/result.hpp>
 #include <kaio/io/view.hpp>
 #include <kaio/sys/exchange.hpp>
@@ -19,13 +20,12 @@ public:
 
     // `size` bytes at a multiple of `alignment` bytes (a power of two). One allocation of capacity() bytes, whose
     // content is indeterminate: nothing writes zeros. A size of 0 is a buffer of no bytes.
-    // Throws std::system_error: EINVAL for a bad alignment, ENOMEM.
+    // Throws std::system_error: EINVAL for a bad alignment, ENOMEM; its text names the precondition or the limit.
     explicit aligned_buffer(std::size_t size, std::size_t alignment = 4096)
-        : aligned_buffer(try_make(size, alignment)
-                             .value("kaio: aligned_buffer: the alignment must be a power of two, "
-                                    "and there must be memory for the size rounded up to it")) {}
+        : aligned_buffer(unwrap(try_make(size, alignment), size, alignment)) {}
 
-    // The same without exceptions: EINVAL or ENOMEM.
+    // The same without exceptions: EINVAL or ENOMEM. The message() of error() names the cause;
+    // buffer_error_text(errno, size, alignment) is the throwing form's text, with the figures.
     static result<aligned_buffer> try_make(std::size_t size, std::size_t alignment = 4096) noexcept {
         if (alignment == 0 || (alignment & (alignment - 1)) != 0) return result<aligned_buffer>::failure(EINVAL);
         if (alignment < sizeof(void*)) alignment = sizeof(void*); // posix_memalign asks for that
@@ -73,7 +73,18 @@ public:
     const std::byte* begin() const noexcept { return data_; }
     const std::byte* end() const noexcept { return data_ + size_; }
 
+    // What puts the errors of try_make into words.
+    static const std::error_category& error_category() noexcept { return detail::words_of<detail::buffer_words>(); }
+
 private:
+    static aligned_buffer unwrap(result<aligned_buffer> made, std::size_t size, std::size_t alignment) {
+        if (!made) {
+            int const error = made.error().value();
+            detail::throw_error(error, buffer_error_text(error, size, alignment));
+        }
+        return std::move(*made);
+    }
+
     std::byte* data_ = nullptr;
     std::size_t size_ = 0;
     std::size_t capacity_ = 0;

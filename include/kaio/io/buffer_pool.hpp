@@ -1,30 +1,37 @@
 // buffer_pool: many equal buffers from one mapping, taken and returned in constant time without a system call.
 // One thread at a time, handles included. The pool must outlive its handles, a handle the requests that name it;
-// the pool itself may be moved while handles are out.
+// the pool itself may be moved while handles are out. A forked child may destroy pool and handles.
 #pragma once
 
 #include <cassert>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <new>
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <kaio/io/memory_error.hpp>
 #include <kaio/io/result.hpp>
 #include <kaio/sys/exchange.hpp>
 
 namespace kaio {
 
 struct buffer_pool_options {
-    // Ask for huge pages (MAP_HUGETLB, else transparent ones). Where there are none, ordinary pages serve, quietly:
-    // buffer_pool::huge_pages() says what it got.
+    // Ask for huge pages of 2 MiB: those that are set aside (vm.nr_hugepages), else transparent ones. Where there are
+    // none, or a cgroup grants none of them (hugetlb.2MB.max), ordinary pages serve, quietly: buffer_pool::huge_pages()
+    // says what it got. Pages that are set aside come into being at once, on the memory node of the thread that makes
+    // the pool, for the kernel kills (SIGBUS) who touches one that it then refuses. A forked child must not write to
+    // such buffers: it needs pages of its own, of which there may be none.
     bool huge_pages = false;
 };
 
 namespace detail {
-// Lies in the pool's mapping, in front of the buffers, so that moving the pool leaves it where its handles look.
+// Lies on the heap, so that moving the pool leaves it where its handles look, and not with the buffers: a forked child
+// that destroys a handle writes here, and might get no huge page of its own for that.
 struct pool_header {
     std::byte* buffers;
     std::size_t size;   // bytes, as asked for
@@ -82,14 +89,15 @@ private:
 class buffer_pool {
 public:
     // `count` buffers (1 or more) of `size` bytes (1 or more), each at a multiple of `alignment` bytes (a power of
-    // two). One mapping; the pages are zero and come into being when they are first touched.
-    // Throws std::system_error: EINVAL for arguments out of range, ENOMEM.
+    // two). One mapping, and one allocation of 4 bytes for each buffer; the pages are zero and come into being when
+    // they are first touched (but see buffer_pool_options::huge_pages). System calls: mmap, with huge pages madvise, and
+    // one more for each of those that are set aside.
+    // Throws std::system_error: EINVAL for arguments out of range, ENOMEM; its text names the precondition or the limit.
     buffer_pool(std::uint32_t count, std::size_t size, std::size_t alignment = 4096, buffer_pool_options options = {})
-        : buffer_pool(try_make(count, size, alignment, options)
-                          .value("kaio: buffer_pool: count and size must be 1 or more, the alignment a power of two, "
-                                 "and the machine must have the memory")) {}
+        : buffer_pool(unwrap(try_make(count, size, alignment, options), count, size, alignment)) {}
 
-    // The same without exceptions: EINVAL or ENOMEM.
+    // The same without exceptions: EINVAL or ENOMEM. The message() of error() names the cause;
+    // pool_error_text(errno, count, size, alignment) is the throwing form's text, with the figures.
     static result<buffer_pool> try_make(std::uint32_t count, std::size_t size, std::size_t alignment = 4096,
                                         buffer_pool_options options = {}) noexcept {
         using failure = result<buffer_pool>;
@@ -100,19 +108,19 @@ public:
 
         auto const page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
         std::size_t const stride = round_up(size, alignment);
-        std::size_t const front =
-            round_up(sizeof(detail::pool_header) + count * sizeof(std::uint32_t), alignment > page ? alignment : page);
-        if (stride > (limit - front) / count) return failure::failure(ENOMEM);
+        if (stride + sizeof(std::uint32_t) >= limit / count) return failure::failure(ENOMEM);
 
         buffer_pool pool;
-        // A mapping starts at a page; for a greater alignment it is made longer and the header moved up.
-        std::size_t const wanted = front + stride * count + (alignment > page ? alignment : 0);
-        if (!pool.map(wanted, options.huge_pages)) return failure::failure(ENOMEM);
-        auto const base = reinterpret_cast<std::uintptr_t>(pool.mapping_);
-        std::size_t const skip = alignment > page ? round_up(base, alignment) - base : 0;
-        pool.header_ = ::new (static_cast<std::byte*>(pool.mapping_) + skip)
-            detail::pool_header{static_cast<std::byte*>(pool.mapping_) + skip + front, size, stride, count, count};
+        void* const header = std::malloc(sizeof(detail::pool_header) + count * sizeof(std::uint32_t));
+        if (!header) return failure::failure(ENOMEM);
+        pool.header_ = ::new (header) detail::pool_header{nullptr, size, stride, count, count};
         for (std::uint32_t i = 0; i < count; ++i) pool.header_->free_stack()[i] = count - 1 - i;
+
+        // A mapping starts at a page; for a greater alignment it is made longer and the buffers moved up.
+        if (!pool.map(stride * count + (alignment > page ? alignment : 0), options.huge_pages))
+            return failure::failure(ENOMEM);
+        auto const base = reinterpret_cast<std::uintptr_t>(pool.mapping_);
+        pool.header_->buffers = static_cast<std::byte*>(pool.mapping_) + (round_up(base, alignment) - base);
         return pool;
     }
 
@@ -134,6 +142,7 @@ public:
     ~buffer_pool() {
         assert(available() == count() && "kaio: a buffer_pool was destroyed while buffers of it were out");
         if (mapping_) ::munmap(mapping_, mapped_);
+        std::free(header_);
     }
 
     // A free buffer, or a handle of none (false) if all are out; a moved-from pool has none. The content is what the
@@ -150,26 +159,54 @@ public:
     // True if the mapping has huge pages or was accepted for transparent ones.
     bool huge_pages() const noexcept { return huge_; }
 
+    // What puts the errors of try_make into words.
+    static const std::error_category& error_category() noexcept { return detail::words_of<detail::pool_words>(); }
+
 private:
     buffer_pool() noexcept = default;
 
+    static buffer_pool unwrap(result<buffer_pool> made, std::uint32_t count, std::size_t size, std::size_t alignment) {
+        if (!made) {
+            int const error = made.error().value();
+            detail::throw_error(error, pool_error_text(error, count, size, alignment));
+        }
+        return std::move(*made);
+    }
+
     static constexpr std::size_t round_up(std::size_t n, std::size_t to) noexcept { return (n + to - 1) & ~(to - 1); }
 
+    static constexpr std::size_t huge_page = std::size_t{2} << 20;
+    static constexpr int huge_page_flags = MAP_HUGETLB | 21 << 26; // MAP_HUGE_2MB (3.8), whatever the default size is
+
     bool map(std::size_t bytes, bool huge) noexcept {
-        constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS;
-        constexpr std::size_t huge_page = std::size_t{2} << 20; // what MAP_HUGETLB gives by default on most machines
-        if (huge) {
-            mapped_ = round_up(bytes, huge_page);
-            mapping_ = ::mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, flags | MAP_HUGETLB, -1, 0);
-            huge_ = mapping_ != MAP_FAILED;
+        if (huge && map_pages(round_up(bytes, huge_page), huge_page_flags)) {
+            if ((huge_ = touch_huge_pages())) return true;
+            ::munmap(mapping_, mapped_);
+            mapping_ = nullptr;
         }
-        if (!huge_) {
-            mapped_ = bytes;
-            mapping_ = ::mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, flags, -1, 0);
-            if (mapping_ == MAP_FAILED) mapping_ = nullptr;
-            if (mapping_ && huge) huge_ = ::madvise(mapping_, mapped_, MADV_HUGEPAGE) == 0;
+        if (!map_pages(bytes, 0)) return false;
+        if (huge) huge_ = ::madvise(mapping_, mapped_, MADV_HUGEPAGE) == 0;
+        return true;
+    }
+
+    bool map_pages(std::size_t bytes, int flags) noexcept {
+        void* const made = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+        if (made == MAP_FAILED) return false;
+        mapping_ = made;
+        mapped_ = bytes;
+        return true;
+    }
+
+    // That mmap gave huge pages is no promise: a cgroup is charged, and the thread's memory nodes are looked at, when a
+    // page is touched, and where that fails it is SIGBUS. In a system call it is EFAULT. So the kernel writes one word
+    // into each page. (MADV_POPULATE_WRITE does the same at once, but only since 5.14.)
+    bool touch_huge_pages() noexcept {
+        for (std::size_t at = 0; at < mapped_; at += huge_page) {
+            auto* const word = reinterpret_cast<unsigned*>(static_cast<std::byte*>(mapping_) + at);
+            if (::syscall(SYS_getcpu, word, nullptr, nullptr) != 0) return false;
+            *word = 0;
         }
-        return mapping_ != nullptr;
+        return true;
     }
 
     void* mapping_ = nullptr;

@@ -63,7 +63,8 @@ public:
         : basic_context(unwrap(try_make(capacity, options, std::move(kernel)), capacity)) {}
 
     // The same without exceptions: EINVAL (a capacity of 0, or more than about 4 million), EAGAIN (fs.aio-max-nr),
-    // ENOMEM, ENOSYS or EPERM (no native AIO here). setup_error_text puts them into words.
+    // ENOMEM, ENOSYS or EPERM (no native AIO here). The message() of error() names cause and remedy, as the throwing
+    // form does; setup_error_text(errno, capacity) is all of that form's text.
     static result<basic_context> try_make(unsigned capacity, context_options options = {},
                                           Kernel kernel = {}) noexcept {
         basic_context made(std::move(kernel));
@@ -239,6 +240,9 @@ public:
     const unsigned* process_mark() const noexcept { return process_; }
 
     const Kernel& get_kernel() const noexcept { return kernel_; }
+
+    // What puts the errors of try_make into words.
+    static const std::error_category& error_category() noexcept { return detail::words_of<detail::setup_words>(); }
 
 private:
     explicit basic_context(Kernel kernel) noexcept : kernel_(std::move(kernel)) {}

@@ -17,11 +17,24 @@
 #include <unistd.h>
 
 #include <kaio/io/result.hpp>
+#include <kaio/sys/abi.hpp>
 #include <kaio/sys/exchange.hpp>
 
 namespace kaio {
 
 namespace detail {
+inline constexpr const char* open_einval =
+    "it is a directory, the file system refuses O_DIRECT, or another flag is bad; open it without O_DIRECT, or keep it "
+    "on a file system that has direct I/O (ext4, xfs, btrfs, tmpfs since 6.6)";
+
+struct file_words {
+    static constexpr const char* name = "kaio::file";
+    static std::string text(int error) {
+        std::string const plain = std::system_category().message(error);
+        return error == EINVAL ? plain + ": " + open_einval : plain;
+    }
+};
+
 // From <linux/fs.h>, which can't be included beside glibc 2.36's <sys/mount.h>.
 inline constexpr unsigned long ioctl_sector_size = _IO(0x12, 104);               // BLKSSZGET, to an int
 inline constexpr unsigned long ioctl_device_size = _IOR(0x12, 114, std::size_t); // BLKGETSIZE64, to a uint64_t
@@ -32,6 +45,13 @@ struct file_alignment {
     std::uint32_t memory; // of the buffer's address
     std::uint32_t offset; // of the offset in the file and of the length
     friend bool operator==(const file_alignment&, const file_alignment&) = default;
+};
+
+// What is known of direct I/O on a file, whether it was opened with O_DIRECT or not.
+enum class direct_support : std::uint8_t {
+    unknown,  // nobody says: Linux before 6.1, and file systems that don't report it (btrfs, tmpfs, FUSE, NFS)
+    reported, // statx reports its alignment (ext4, xfs, f2fs), or it is a block device
+    none,     // statx reports that this file has none (ext4 with data=journal), or it is a pipe
 };
 
 class file {
@@ -49,7 +69,8 @@ public:
     }
     static file open(const std::string& path, int flags, mode_t mode = 0) { return open(path.c_str(), flags, mode); }
 
-    // The same without exceptions: the error is open's errno (EINVAL if the file system refuses O_DIRECT).
+    // The same without exceptions: the error is open's errno (EINVAL if the file system refuses O_DIRECT, which its
+    // message() then says).
     static result<file> try_open(const char* path, int flags, mode_t mode = 0) noexcept {
         int fd;
         do fd = ::open(path, flags | O_CLOEXEC | O_LARGEFILE, mode);
@@ -66,13 +87,15 @@ public:
         return file(fd, (flags & O_DIRECT) != 0);
     }
 
-    file(file&& other) noexcept : fd_(other.fd_), direct_(other.direct_), alignment_(other.alignment_) {
+    file(file&& other) noexcept
+        : fd_(other.fd_), o_direct_(other.o_direct_), support_(other.support_), alignment_(other.alignment_) {
         other.fd_ = -1;
     }
     file& operator=(file&& other) noexcept {
         file taken(std::move(other));
         fd_ = detail::exchange(taken.fd_, fd_);
-        direct_ = taken.direct_;
+        o_direct_ = taken.o_direct_;
+        support_ = taken.support_;
         alignment_ = taken.alignment_;
         return *this;
     }
@@ -100,12 +123,26 @@ public:
         return {};
     }
 
-    // True if it was opened (or had been, before it was adopted) with O_DIRECT.
-    bool direct() const noexcept { return direct_; }
+    // True if I/O on it is direct, as far as is known: it was opened (or had been, before it was adopted) with O_DIRECT,
+    // and the kernel does not say that this means nothing. Where nobody says anything it is true, although some file
+    // systems then still go through the page cache: tmpfs always, btrfs for compressed data and for writes of files
+    // with checksums.
+    bool direct() const noexcept { return o_direct_ && support_ != direct_support::none; }
+
+    // True if O_DIRECT was accepted and means nothing: the kernel says that this file has no direct I/O. Requests on it
+    // go through the page cache, and io_submit does them while the caller waits. So it is with ext4 files whose data is
+    // journalled (data=journal, chattr +j) or lies in the inode, that have fs-verity, or that are encrypted without
+    // inline encryption.
+    bool direct_ignored() const noexcept { return o_direct_ && support_ == direct_support::none; }
+
+    // What the kernel said of direct I/O on this file when this object was made. It may say otherwise later: data that
+    // lies in an inode leaves it when the file grows. So requests on a file with O_DIRECT keep to alignment() even where
+    // it is ignored; file::adopt(file.release()) asks again.
+    direct_support support() const noexcept { return support_; }
 
     // What direct I/O on this file needs: from statx with STATX_DIOALIGN (6.1), for block devices from BLKSSZGET, else
     // 4096 and 4096, which every common file system accepts (tmpfs takes any alignment, btrfs needs its sector). Meant
-    // to be used whether the file was opened with O_DIRECT or not.
+    // to be used whether the file was opened with O_DIRECT or not; 4096 too where there is no direct I/O.
     file_alignment alignment() const noexcept { return alignment_; }
 
     // The size in bytes, of a regular file or a block device; one or two system calls.
@@ -120,41 +157,45 @@ public:
         return size;
     }
 
-private:
-    file(int fd, bool direct) noexcept : fd_(fd), direct_(direct), alignment_(find_alignment(fd)) {}
+    // What puts the errors of try_open and try_adopt into words.
+    static const std::error_category& error_category() noexcept { return detail::words_of<detail::file_words>(); }
 
-    static file_alignment find_alignment(int fd) noexcept {
-        // Older C libraries know neither statx nor the field, so both are spelt out: the mask bit and, in units of four
-        // bytes, the places of stx_mode (u16), stx_mask and the two alignments in the 256 bytes of struct statx.
-        constexpr unsigned mask_dioalign = 0x2000, mask_type = 1;
-        alignas(8) std::uint32_t status[64] = {};
-        constexpr int stx_mask = 0, stx_mode_word = 7, stx_dio_mem_align = 38, stx_dio_offset_align = 39;
-        if (::syscall(SYS_statx, fd, "", AT_EMPTY_PATH, mask_dioalign | mask_type, status) == 0) {
-            std::uint16_t mode;
-            __builtin_memcpy(&mode, &status[stx_mode_word], sizeof mode);
-            file_alignment const found{status[stx_dio_mem_align], status[stx_dio_offset_align]};
-            if ((status[stx_mask] & mask_dioalign) && found.memory != 0 && found.offset != 0) return found;
-            if (!S_ISBLK(mode)) return {4096, 4096};
+private:
+    file(int fd, bool o_direct) noexcept : fd_(fd), o_direct_(o_direct) { find_alignment(); }
+
+    void find_alignment() noexcept {
+        kernel_statx status{};
+        if (::syscall(SYS_statx, fd_, "", AT_EMPTY_PATH, statx_dioalign | statx_type, &status) == 0) {
+            if (S_ISFIFO(status.stx_mode)) {
+                support_ = direct_support::none; // there O_DIRECT makes packets
+                return;
+            }
+            if (status.stx_mask & statx_dioalign) {
+                bool const some = status.stx_dio_mem_align != 0 && status.stx_dio_offset_align != 0;
+                support_ = some ? direct_support::reported : direct_support::none;
+                if (some) alignment_ = {status.stx_dio_mem_align, status.stx_dio_offset_align};
+                return;
+            }
+            if (!S_ISBLK(status.stx_mode)) return;
         }
         int sector = 0; // of a file that is no block device, or of which statx (before 4.11) said nothing, this fails
-        if (::ioctl(fd, detail::ioctl_sector_size, &sector) == 0 && sector > 0)
-            return {static_cast<std::uint32_t>(sector), static_cast<std::uint32_t>(sector)};
-        return {4096, 4096};
+        if (::ioctl(fd_, detail::ioctl_sector_size, &sector) == 0 && sector > 0) {
+            support_ = direct_support::reported;
+            alignment_ = {static_cast<std::uint32_t>(sector), static_cast<std::uint32_t>(sector)};
+        }
     }
 
     [[noreturn, gnu::__cold__, gnu::__noinline__]] static void throw_open_error(const char* path, int flags, int error) {
         char text[4608]; // a path has at most 4096 bytes
-        std::snprintf(text, sizeof text, "kaio: open(\"%.4096s\")%s", path,
-                      error == EINVAL && (flags & O_DIRECT)
-                          ? ": it is a directory, the file system refuses O_DIRECT, or another flag is bad; open it "
-                            "without O_DIRECT, or keep it on a file system that has direct I/O (ext4, xfs, btrfs, "
-                            "tmpfs since 6.6)"
-                          : "");
+        bool const einval = error == EINVAL && (flags & O_DIRECT);
+        std::snprintf(text, sizeof text, "kaio: open(\"%.4096s\")%s%s", path, einval ? ": " : "",
+                      einval ? detail::open_einval : "");
         detail::throw_error(error, text);
     }
 
     int fd_ = -1;
-    bool direct_ = false;
+    bool o_direct_ = false; // it has the flag
+    direct_support support_ = direct_support::unknown;
     file_alignment alignment_{4096, 4096};
 };
 

@@ -35,7 +35,7 @@ public:
                           file.alignment();
                           file.direct();
                       })
-            if (file.direct()) memory_ = file.alignment().memory, offset_ = file.alignment().offset;
+            if (asks_for_direct(file)) memory_ = file.alignment().memory, offset_ = file.alignment().offset;
     }
 
     constexpr int fd() const noexcept { return fd_; }
@@ -50,6 +50,13 @@ public:
     constexpr std::uint32_t direct_unit() const noexcept { return offset_ & ~1u; }
 
 private:
+    // A file that ignores O_DIRECT now need not do so later (kaio::file::support).
+    template <class File> static bool asks_for_direct(const File& file) noexcept {
+        if constexpr (requires { file.direct_ignored(); })
+            if (file.direct_ignored()) return true;
+        return file.direct();
+    }
+
     int fd_;
     std::uint32_t memory_ = 1; // bytes, powers of two
     std::uint32_t offset_ = 1;

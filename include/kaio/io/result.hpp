@@ -54,14 +54,17 @@ private:
 };
 
 namespace detail {
-// Throws std::system_error with this errno and text; without exceptions, prints both and aborts.
-[[noreturn, gnu::__cold__, gnu::__noinline__]] inline void throw_error(int error, const std::string& text) {
+// Throws std::system_error with this error and text; without exceptions, prints both and aborts.
+[[noreturn, gnu::__cold__, gnu::__noinline__]] inline void throw_error(std::error_code error, const std::string& text) {
 #if defined(__cpp_exceptions)
-    throw std::system_error(error, std::system_category(), text);
+    throw std::system_error(error, text);
 #else
-    std::fprintf(stderr, "%s: %s\n", text.c_str(), std::system_category().message(error).c_str());
+    std::fprintf(stderr, "%s: %s\n", text.c_str(), error.message().c_str());
     std::abort();
 #endif
+}
+[[noreturn, gnu::__cold__, gnu::__noinline__]] inline void throw_error(int error, const std::string& text) {
+    throw_error(std::error_code(error, std::system_category()), text);
 }
 [[noreturn, gnu::__cold__, gnu::__noinline__]] inline void throw_error(int error, const char* text) {
     throw_error(error, std::string(text));
@@ -72,6 +75,24 @@ namespace detail {
 // What may be an error, and must not be dropped unseen.
 template <class T>
 concept can_fail = requires(const T& outcome) { static_cast<std::error_code>(outcome.error()); };
+
+// An errno in other words: Words::text(errno). It compares with std::errc as it does in the system category.
+template <class Words> class errno_category final : public std::error_category {
+public:
+    const char* name() const noexcept override { return Words::name; }
+    std::string message(int error) const override { return Words::text(error); }
+    std::error_condition default_error_condition(int error) const noexcept override {
+        return std::system_category().default_error_condition(error);
+    }
+};
+
+// It is never destroyed: errors may be put into words after main.
+template <class Words> const std::error_category& words_of() noexcept {
+    using category = errno_category<Words>;
+    alignas(category) static unsigned char storage[sizeof(category)];
+    static const category& one = *::new (storage) category;
+    return one;
+}
 } // namespace detail
 
 // A T, or the errno of what kept it from being made. Move-only if T is.
@@ -91,7 +112,16 @@ public:
     }
 
     explicit operator bool() const noexcept { return error_ == 0; }
-    std::error_code error() const noexcept { return std::error_code(error_, std::system_category()); }
+
+    // The errno, in the system category or, where T knows more about causes and remedies (contexts, loops, files and
+    // memory), in one of T's own: its message() says them as they are at that moment, and may read /proc for that. It
+    // compares with std::errc either way.
+    std::error_code error() const noexcept {
+        if constexpr (requires { T::error_category(); }) {
+            if (error_ != 0) return std::error_code(error_, T::error_category());
+        }
+        return std::error_code(error_, std::system_category());
+    }
 
     // REQUIRES: it holds a value.
     T& operator*() & noexcept { return value_; }
@@ -102,7 +132,7 @@ public:
 
     // The value, or std::system_error with the error and this text before it.
     T value(const char* text = "kaio") && {
-        if (error_ != 0) detail::throw_error(error_, text);
+        if (error_ != 0) detail::throw_error(error(), std::string(text));
         return std::move(value_);
     }
 

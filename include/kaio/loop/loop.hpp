@@ -52,7 +52,8 @@ public:
     explicit basic_loop(unsigned capacity, loop_options options = {}, Kernel kernel = {})
         : basic_loop(unwrap(try_make(capacity, options, std::move(kernel)), capacity)) {}
 
-    // The same without exceptions.
+    // The same without exceptions; as of basic_context::try_make, the error's message() names cause and remedy.
+    static const std::error_category& error_category() noexcept { return basic_context<Kernel>::error_category(); }
     static result<basic_loop> try_make(unsigned capacity, loop_options options = {}, Kernel kernel = {}) noexcept {
         using failure = result<basic_loop>;
         if (capacity == 0 || capacity == ~0u) return failure::failure(EINVAL);

@@ -21,6 +21,8 @@
 
 namespace kaio::sim::detail {
 
+class context;
+
 // What a descriptor names.
 struct node {
     struct range {

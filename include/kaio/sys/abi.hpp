@@ -1,6 +1,6 @@
 // The kernel's data, in kaio's own words: iocb, io_event, aio_ring, opcodes and flags, as <linux/aio_abi.h> and
-// fs/aio.c have them. Data only; tests/sys/contracts.cpp says where each field must lie. Every pointer and length is 64
-// bits wide on every architecture; only aio_key and aio_rw_flags depend on the byte order.
+// fs/aio.c have them, and struct statx. Data only; tests/sys/contracts.cpp says where each field must lie. Every pointer
+// and length is 64 bits wide on every architecture; only aio_key and aio_rw_flags depend on the byte order.
 #pragma once
 
 #include <kaio/sys/language.hpp>
@@ -110,5 +110,36 @@ template <class Word> struct basic_aio_sigset {
     Word sigsetsize;
 };
 using aio_sigset = basic_aio_sigset<std::uintptr_t>;
+
+// What statx(2) writes (struct statx, 4.11). Older C libraries don't know it, or not its later fields.
+struct kernel_statx {
+    struct timestamp {
+        std::int64_t tv_sec;
+        std::uint32_t tv_nsec;
+        std::int32_t reserved;
+    };
+
+    std::uint32_t stx_mask; // which of the fields that were asked for have been filled in
+    std::uint32_t stx_blksize;
+    std::uint64_t stx_attributes;
+    std::uint32_t stx_nlink;
+    std::uint32_t stx_uid;
+    std::uint32_t stx_gid;
+    std::uint16_t stx_mode;
+    std::uint16_t reserved0;
+    std::uint64_t stx_ino;
+    std::uint64_t stx_size;
+    std::uint64_t stx_blocks;
+    std::uint64_t stx_attributes_mask;
+    timestamp stx_atime, stx_btime, stx_ctime, stx_mtime;
+    std::uint32_t stx_rdev_major, stx_rdev_minor;
+    std::uint32_t stx_dev_major, stx_dev_minor;
+    std::uint64_t stx_mnt_id;
+    std::uint32_t stx_dio_mem_align;    // bytes; 0: this file has no direct I/O (6.1)
+    std::uint32_t stx_dio_offset_align; // likewise
+    std::uint64_t later[12];
+};
+inline constexpr std::uint32_t statx_type = 0x1;        // STATX_TYPE: the file's type in stx_mode
+inline constexpr std::uint32_t statx_dioalign = 0x2000; // STATX_DIOALIGN: the two alignments (6.1)
 
 } // namespace kaio

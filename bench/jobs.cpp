@@ -6,10 +6,8 @@
 #include <cstring>
 #include <exception>
 #include <mutex>
-#include <string>
 #include <thread>
 
-#include <fcntl.h>
 #include <sys/resource.h>
 
 namespace bench {
@@ -72,14 +70,11 @@ private:
 
 job_runner::job_runner(const target& to) : to_(to), memory_(to.block_size * to.depth * to.jobs) {
     std::memset(memory_.data(), 1, memory_.size());
-    int const flags = ::fcntl(to.fd, F_GETFL) & (O_ACCMODE | O_DIRECT);
-    std::string const path = "/proc/self/fd/" + std::to_string(to.fd); // opens what has no name any more, too
-    for (unsigned i = 1; i < to.jobs; ++i) files_.push_back(kaio::file::open(path, flags));
 }
 
 workload job_runner::work(unsigned job, std::uint64_t ramp, std::uint64_t requests, std::uint64_t seed) {
     workload made{};
-    made.fd = job == 0 ? to_.fd : files_[job - 1].fd();
+    made.fd = job == 0 ? to_.fd : (*to_.others)[job - 1].fd();
     made.first_block = to_.blocks / to_.jobs * job;
     made.blocks = to_.blocks;
     made.block_size = to_.block_size;

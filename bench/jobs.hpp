@@ -17,7 +17,7 @@ struct timing {
 
 class job_runner {
 public:
-    // Buffers for all jobs, touched so that no page comes into being while the clock runs, and their descriptors.
+    // Buffers for all jobs, touched so that no page comes into being while the clock runs.
     explicit job_runner(const target& to);
 
     const target& to() const noexcept { return to_; }
@@ -32,7 +32,6 @@ public:
 private:
     target to_;
     kaio::aligned_buffer memory_;
-    std::vector<kaio::file> files_; // of all jobs but the first
 };
 
 } // namespace bench

@@ -8,6 +8,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "words.hpp"
+
 namespace bench {
 namespace {
 
@@ -81,12 +83,11 @@ std::string to_json(const settings& with, const std::vector<chapter>& all, const
     for (const chapter& of : all) {
         json rows = json::array();
         for (const row& r : of.rows) rows.push_back(describe(of, r));
-        made["media"].push_back({{"medium", of.medium},
-                                 {"description", of.description},
-                                 {"notice", of.notice},
-                                 {"rw", of.rw},
-                                 {"bs", of.block_size},
-                                 {"results", rows}});
+        json medium = {{"medium", of.medium}, {"description", of.description}, {"notice", of.notice}, {"rw", of.rw},
+                       {"bs", of.block_size}, {"direct", of.direct},           {"results", rows}};
+        add_bytes(medium, "medium", of.medium);
+        add_bytes(medium, "description", of.description);
+        made["media"].push_back(medium);
     }
     if (instructions.depth != 0) {
         json& counts = made["instructions"] = {{"iodepth", instructions.depth}, {"engines", json::object()}};
@@ -94,7 +95,8 @@ std::string to_json(const settings& with, const std::vector<chapter>& all, const
             counts["engines"][count.how->name()] =
                 count.why_not.empty() ? json(count.per_request) : json(count.why_not);
     }
-    return made.dump(1);
+    add_bytes(made, "command", with.command);
+    return dumped(made, 1);
 }
 
 } // namespace bench

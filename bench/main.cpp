@@ -23,13 +23,14 @@ namespace {
 using namespace bench;
 
 target target_of(const medium& on, const chapter& of, unsigned depth, unsigned jobs) {
-    return {on.file.fd(), on.size / of.block_size, of.block_size, of.what, depth, jobs};
+    return {on.file.fd(), &on.others, on.size / of.block_size, of.block_size, of.what, depth, jobs};
 }
 
 // Opens the medium and says what will be done there.
 medium open_chapter(const settings& with, const std::string& kind, chapter& of) {
     medium_options options = with.medium;
     options.kind = kind;
+    options.openings = with.jobs.back();
     of.rw = with.rw;
     of.what = with.what;
     of.block_size = with.medium.block;
@@ -41,6 +42,7 @@ medium open_chapter(const settings& with, const std::string& kind, chapter& of) 
     of.medium = kind == "filename" ? with.medium.filename : kind;
     of.description = on.description;
     of.notice = on.notice;
+    of.direct = on.file.direct() ? "yes" : on.file.direct_ignored() ? "ignored" : "no";
     return on;
 }
 

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <kaio/io/file.hpp>
+
 #include "engine.hpp"
 
 namespace bench {
@@ -25,7 +27,8 @@ struct plan {
 // What is read or written: the same for all engines.
 struct target {
     int fd;
-    std::uint64_t blocks; // in the file
+    const std::vector<kaio::file>* others; // further openings of the same, for all jobs but the first
+    std::uint64_t blocks;                  // in the file
     std::size_t block_size;
     pattern what;
     unsigned depth; // of each loop

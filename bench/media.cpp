@@ -37,10 +37,13 @@ void fill(int fd, std::uint64_t size, const std::string& where) {
     if (::fsync(fd) != 0) fail("fsync of " + where);
 }
 
-kaio::file open_file(const std::string& path, const medium_options& options, std::string& notice, int more = 0) {
+kaio::file open_once(const std::string& path, const medium_options& options, std::string& notice, int more) {
     int const flags = (options.writes ? O_RDWR : O_RDONLY) | more;
     if (options.direct) {
         auto direct = kaio::file::try_open(path.c_str(), flags | O_DIRECT);
+        if (direct && direct->direct_ignored())
+            notice = "O_DIRECT is accepted and ignored here: the file system reports no direct I/O, so requests go "
+                     "through the page cache, and this measures copying.";
         if (direct) return std::move(*direct);
         if (direct.error().value() == EBUSY) throw std::system_error(direct.error(), path + " (in use, or mounted)");
         if (direct.error().value() != EINVAL) throw std::system_error(direct.error(), path); // O_DIRECT isn't at fault
@@ -51,8 +54,15 @@ kaio::file open_file(const std::string& path, const medium_options& options, std
     return std::move(*plain);
 }
 
+// Opens the file of `made`, once for each job.
+void open_file(medium& made, const std::string& path, const medium_options& options, int more = 0) {
+    made.file = open_once(path, options, made.notice, more);
+    int const flags = ::fcntl(made.file.fd(), F_GETFL) & (O_ACCMODE | O_DIRECT);
+    for (unsigned i = 1; i < options.openings; ++i) made.others.push_back(kaio::file::open(path, flags));
+}
+
 // A new file in the folder, already without a name.
-kaio::file make_file(const std::string& folder, const medium_options& options, std::string& notice) {
+void make_file(medium& made, const std::string& folder, const medium_options& options) {
     std::string path = folder + "/kaio-bench-XXXXXX";
     int const fd = ::mkstemp(path.data());
     if (fd < 0) fail("no temporary file in " + folder);
@@ -64,12 +74,12 @@ kaio::file make_file(const std::string& folder, const medium_options& options, s
         const std::string& path;
         ~remover() { ::unlink(path.c_str()); }
     };
-    kaio::file file = [&] {
+    {
         remover const removing{path};
-        return open_file(path, options, notice);
-    }();
+        open_file(made, path, options);
+    }
     fill(fd, options.size, "a temporary file in " + folder);
-    return file;
+    made.size = options.size; // not asked for: a file system that forgets nameless files may not know it
 }
 
 // The words a shell command prints on its way to failing, for the error text.
@@ -85,7 +95,7 @@ medium open_loop_medium(const medium_options& options) {
     medium made{};
     made.keeper = make_loop_device(options.size, [&](int fd) { fill(fd, options.size, "memory for a loop device"); });
     std::string const path = loop_device_path(made.keeper);
-    made.file = open_file(path, options, made.notice);
+    open_file(made, path, options);
     made.description = path + ", a loop device with direct I/O over memory";
     return made;
 }
@@ -114,7 +124,7 @@ medium open_file_system(const std::string& type, const medium_options& options) 
         }
     } const unmounting{folder};
     if (::mount(device.c_str(), folder, type.c_str(), 0, nullptr) != 0) fail("mounting " + type);
-    made.file = make_file(folder, options, made.notice);
+    make_file(made, folder, options);
     made.description = type + " on a loop device with direct I/O over memory";
     return made;
 }
@@ -127,7 +137,7 @@ medium open_named(const medium_options& options) {
         if (errno != ENOENT) fail(path);
         std::size_t const slash = path.rfind('/');
         std::string const folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-        made.file = make_file(folder, options, made.notice);
+        make_file(made, folder, options);
         made.description = path + ", which did not exist, so a temporary file in its place";
         return made;
     }
@@ -139,7 +149,7 @@ medium open_named(const medium_options& options) {
             "--overwrite={}",
             path, device ? std::string("a block device") : fmt::format("a file of {} bytes", status.st_size), path));
     // With O_EXCL the kernel refuses a block device that is mounted.
-    made.file = open_file(path, options, made.notice, device && options.writes ? O_EXCL : 0);
+    open_file(made, path, options, device && options.writes ? O_EXCL : 0);
     made.description = path;
     return made;
 }
@@ -151,13 +161,14 @@ medium open_unchecked(const medium_options& options) {
     if (options.kind.rfind("loop-", 0) == 0) return open_file_system(options.kind.substr(5), options);
     if (options.kind == "null") {
         made.file = kaio::file::open("/dev/null", O_RDWR);
+        for (unsigned i = 1; i < options.openings; ++i) made.others.push_back(kaio::file::open("/dev/null", O_RDWR));
         made.size = options.size;
         made.description = "/dev/null, writes: nothing but the interface itself";
     } else if (options.kind == "tmpfs") {
-        made.file = make_file("/dev/shm", options, made.notice);
+        make_file(made, "/dev/shm", options);
         made.description = "a temporary file in /dev/shm";
     } else {
-        made.file = make_file(options.directory, options, made.notice);
+        make_file(made, options.directory, options);
         made.description = "a temporary file in " + options.directory;
     }
     return made;
@@ -192,7 +203,10 @@ medium open_medium(const medium_options& options) {
     if (made.file.direct() && options.block % made.file.alignment().offset != 0)
         throw std::runtime_error(fmt::format("--bs={}: direct I/O on {} needs a multiple of {}", options.block, name,
                                              made.file.alignment().offset));
-    made.description += fmt::format(" ({} MiB, {})", made.size >> 20, made.file.direct() ? "O_DIRECT" : "buffered");
+    made.description += fmt::format(" ({} MiB, {})", made.size >> 20,
+                                    made.file.direct()           ? "O_DIRECT"
+                                    : made.file.direct_ignored() ? "O_DIRECT accepted and ignored"
+                                                                 : "buffered");
     return made;
 }
 

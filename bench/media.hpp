@@ -19,14 +19,17 @@ struct medium_options {
     std::uint64_t block;   // bytes of one request
     bool direct;
     bool writes;
+    unsigned openings; // of the file: one for each job
 };
 
 struct medium {
     kaio::file keeper; // a loop device, which lasts as long as this is open
     kaio::file file;
-    std::uint64_t size;      // bytes
-    std::string description; // for the heading of the table
-    std::string notice;      // what is not as it was asked for, or ""
+    std::vector<kaio::file> others; // further openings of it, made while it had a name: not every file system opens
+                                    // what has none any more
+    std::uint64_t size;             // bytes
+    std::string description;        // for the heading of the table
+    std::string notice;             // what is not as it was asked for, or ""
 };
 
 // Name and meaning of each medium that can be made here.

@@ -13,6 +13,7 @@ struct chapter {
     std::string medium;      // its kind, or the file's name
     std::string description; // with its size
     std::string notice;      // what is not as it was asked for, or ""
+    std::string direct;      // whether I/O is direct: "yes", "no", "ignored" (O_DIRECT is accepted and means nothing)
     std::string rw;
     pattern what;
     std::size_t block_size;

@@ -77,6 +77,7 @@ probe::findings run(const arguments& with) {
         all.alignment = file.buffered.alignment();
         all.alignment_found_by = probe::alignment_found_by(file.buffered);
         all.direct_error = file.direct_error;
+        all.direct_ignored = file.direct.direct_ignored();
     }
     if (all.alignment_found_by == "statx" && with.block % all.alignment.offset != 0)
         throw std::runtime_error(

@@ -5,11 +5,16 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "../words.hpp"
+
 namespace probe {
 namespace {
 
 std::string direct_line(const findings& all) {
     if (all.direct_error) return "none: open with O_DIRECT: " + std::system_category().message(all.direct_error);
+    if (all.direct_ignored)
+        return "none: O_DIRECT is accepted and ignored here (statx reports no direct I/O); all goes through the page "
+               "cache";
     return fmt::format(
         "needs memory at {}, offsets and lengths at {} bytes ({})", all.alignment.memory, all.alignment.offset,
         all.alignment_found_by == "statx" ? "statx says so" : "nobody says; these suit every file system");
@@ -51,7 +56,11 @@ std::string sentence(const findings& all, verdict v, const std::string& what) {
 }
 
 std::string words(const findings& all) {
-    return sentence(all, verdict::asynchronous, "Asynchronous, so many at a time pay") +
+    std::string const ignored = all.direct_ignored
+                                    ? "Direct I/O is accepted and ignored here: reads and writes are buffered ones, "
+                                      "whatever their names say.\n"
+                                    : "";
+    return ignored + sentence(all, verdict::asynchronous, "Asynchronous, so many at a time pay") +
            sentence(all, verdict::blocks,
                     "Stops the thread that submits, so keep it away from a loop that must answer") +
            sentence(all, verdict::at_once, "Done by the processor inside io_submit, so nothing is gained by a queue");
@@ -114,6 +123,7 @@ std::string json(const findings& all) {
         {"alignment",
          {{"memory", all.alignment.memory}, {"offset", all.alignment.offset}, {"found_by", all.alignment_found_by}}},
         {"direct", all.direct_error == 0},
+        {"direct_ignored", all.direct_ignored},
         {"aio",
          {{"max_nr", number_or_null(around.aio_max_nr)}, {"nr", number_or_null(around.aio_nr)}, {"ring", all.ring}}},
         {"io_uring", {{"available", around.io_uring.available}}},
@@ -137,7 +147,10 @@ std::string json(const findings& all) {
                                 {"direct_write", json(f.direct_write)},
                                 {"buffered_read", json(f.buffered_read)},
                                 {"buffered_write", json(f.buffered_write)}});
-    return out.dump(2) + "\n";
+    bench::add_bytes(out, "directory", all.directory);
+    bench::add_bytes(out["file_system"], "mounted_at", around.mounted);
+    bench::add_bytes(out["file_system"], "source", around.source);
+    return bench::dumped(out, 2) + "\n";
 }
 
 } // namespace probe

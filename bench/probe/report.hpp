@@ -17,6 +17,7 @@ struct findings {
     kaio::file_alignment alignment;
     std::string alignment_found_by; // "statx" or "default"
     int direct_error = 0;           // why there is no O_DIRECT, or 0
+    bool direct_ignored = false;    // O_DIRECT is accepted, and statx reports that there is no direct I/O
     bool ring = false;              // events are taken from the mapped ring
     std::size_t block = 0;
     std::vector<std::pair<std::string, timing>> operations; // each with its name

@@ -32,37 +32,49 @@ namespace {
     throw std::runtime_error(fmt::format("{}: {}; {}", what, std::system_category().message(error), remedy));
 }
 
-// For file systems without O_TMPFILE. No signal can come between the name's birth and its end.
-int make_and_unlink(const std::string& directory) {
+} // namespace
+
+scratch::scratch(const std::string& directory) {
+    if (!make_nameless(directory)) make_and_unlink(directory);
+}
+
+// By O_TMPFILE. False if this file system has none, or opens no second time what has no name (or there is no /proc).
+bool scratch::make_nameless(const std::string& directory) {
+    auto made = kaio::file::try_open(directory.c_str(), O_TMPFILE | O_RDWR | O_EXCL, 0600);
+    if (!made) {
+        int const error = made.error().value();
+        if (error != EOPNOTSUPP && error != EISDIR && error != EINVAL) fail(directory + ": no temporary file", error);
+        return false;
+    }
+    std::string const again = fmt::format("/proc/self/fd/{}", made->fd());
+    if (!open_direct(again) && direct_error != EINVAL) return false;
+    buffered = std::move(*made);
+    return true;
+}
+
+// Opens it twice while it has a name: file systems such as GlusterFS forget a file with its last one. No signal can come
+// between the name's birth and its end.
+void scratch::make_and_unlink(const std::string& directory) {
     std::string path = directory + "/kaio-probe-XXXXXX";
     sigset_t all, before;
     sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
     int const fd = ::mkostemp(path.data(), O_CLOEXEC);
     int const error = errno;
-    if (fd >= 0) ::unlink(path.c_str());
+    if (fd >= 0) {
+        open_direct(path);
+        ::unlink(path.c_str());
+    }
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     if (fd < 0) fail(directory + ": no temporary file", error);
-    return fd;
+    buffered = kaio::file::adopt(fd);
 }
 
-kaio::file make(const std::string& directory) {
-    auto made = kaio::file::try_open(directory.c_str(), O_TMPFILE | O_RDWR | O_EXCL, 0600);
-    if (made) return std::move(*made);
-    int const error = made.error().value();
-    if (error != EOPNOTSUPP && error != EISDIR && error != EINVAL) fail(directory + ": no temporary file", error);
-    return kaio::file::adopt(make_and_unlink(directory));
-}
-
-} // namespace
-
-scratch::scratch(const std::string& directory) : buffered(make(directory)) {
-    std::string const again = fmt::format("/proc/self/fd/{}", buffered.fd());
-    auto opened = kaio::file::try_open(again.c_str(), O_RDWR | O_DIRECT);
-    if (opened)
-        direct = std::move(*opened);
-    else
-        direct_error = opened.error().value();
+bool scratch::open_direct(const std::string& path) {
+    auto opened = kaio::file::try_open(path.c_str(), O_RDWR | O_DIRECT);
+    direct_error = opened.error().value();
+    if (opened) direct = std::move(*opened);
+    return direct_error == 0;
 }
 
 void scratch::fill(std::uint64_t bytes) const {

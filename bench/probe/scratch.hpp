@@ -18,6 +18,11 @@ struct scratch {
 
     // Writes real bytes, so that no hole is left, and brings them to the device. Throws as above.
     void fill(std::uint64_t bytes) const;
+
+private:
+    bool make_nameless(const std::string& directory);
+    void make_and_unlink(const std::string& directory);
+    bool open_direct(const std::string& path);
 };
 
 // Throws as above if there is no room for that much in the file system.

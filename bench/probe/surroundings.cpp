@@ -154,13 +154,7 @@ surroundings look_around(const std::string& directory) {
 }
 
 const char* alignment_found_by(const kaio::file& file) {
-#ifdef STATX_DIOALIGN
-    struct statx status{};
-    if (::statx(file.fd(), "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) == 0 && (status.stx_mask & STATX_DIOALIGN) &&
-        status.stx_dio_offset_align != 0)
-        return "statx";
-#endif
-    return file.alignment() == kaio::file_alignment{4096, 4096} ? "default" : "statx";
+    return file.support() == kaio::direct_support::reported ? "statx" : "default";
 }
 
 } // namespace probe

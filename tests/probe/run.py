@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""run.py [KAIO-PROBE]: runs kaio-probe on tmpfs and on ext4 over a loop device, and holds it to what is sure about them;
-then bad arguments, refusals of all kinds (with seccomp filters made here), and that nothing stays behind."""
+"""run.py [KAIO-PROBE [KAIO-BENCH [FORGETFUL]]]: runs kaio-probe on tmpfs and on ext4 over a loop device, and holds it to
+what is sure about them; then bad arguments, refusals of all kinds (with seccomp filters made here), and that nothing
+stays behind. Where a file system is odd, kaio-bench must get along with it too."""
 
 import contextlib
 import ctypes
@@ -18,7 +19,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 import report
 
-program = sys.argv[1] if len(sys.argv) > 1 else ""
+program, bench, forgetful_program = (sys.argv[1:] + [""] * 3)[:3]
 memory = "/dev/shm"
 tools = os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"
 # "Sure" is what holds on every kernel; what is measured in memory can't wait for a device.
@@ -106,8 +107,8 @@ def mounted(*options, device=None):
 
 
 @contextlib.contextmanager
-def ext4():
-    """A folder with ext4 on a loop device with direct I/O over memory."""
+def ext4(*options):
+    """A folder with ext4, mounted with these options, on a loop device with direct I/O over memory."""
     if os.geteuid() != 0:
         raise report.Skip("a loop device needs root")
     if not shutil.which("mkfs.ext4", path=tools):
@@ -120,15 +121,35 @@ def ext4():
             raise report.Skip(f"losetup: {getattr(error, 'stderr', error)}")
         try:
             shell("mkfs.ext4", "-q", "-F", device)
-            with mounted("-t", "ext4", device=device) as folder:
+            with mounted("-t", "ext4", *options, device=device) as folder:
                 yield folder
         finally:
             shell("losetup", "--detach", device)
 
 
-def wrong_shape(found):
-    keys = ["format", "directory", "kernel", "machine", "file_system", "device", "alignment", "direct", "aio", "io_uring"]
-    keys += ["block", "operations", "flags"]
+@contextlib.contextmanager
+def forgetful():
+    """A folder on a file system that has no O_TMPFILE and opens no file that has lost its name."""
+    if not forgetful_program:
+        raise report.Skip("libfuse is not installed (libfuse3-dev)")
+    if not os.path.exists("/dev/fuse"):
+        raise report.Skip("no /dev/fuse here")
+    with tempfile.TemporaryDirectory(dir=memory) as behind, tempfile.TemporaryDirectory() as folder:
+        serving = subprocess.Popen([forgetful_program, behind, "-f", folder], stderr=subprocess.PIPE, text=True)
+        try:
+            while not os.path.ismount(folder) and serving.poll() is None:
+                time.sleep(0.01)
+            if serving.poll() is not None:
+                raise report.Skip(f"FUSE: {serving.stderr.read().strip()}")
+            yield folder
+        finally:
+            subprocess.run(["umount", "--lazy", folder] if os.geteuid() == 0 else ["fusermount3", "-uz", folder], capture_output=True)
+            serving.communicate(timeout=30)  # it ends with its mount
+
+
+def wrong_shape(found, more=()):
+    keys = ["format", "directory", "kernel", "machine", "file_system", "device", "alignment", "direct", "direct_ignored"]
+    keys += ["aio", "io_uring", "block", "operations", "flags", *more]
     if list(found) != keys or found["format"] != 1 or found["kernel"] != platform.release():
         return f"keys {list(found)}, format {found['format']}, kernel {found['kernel']}"
     if {one["name"] for one in found["operations"]} != operations:
@@ -177,6 +198,85 @@ def over_loop_device(filters=None):
     if found["alignment"]["offset"] != 512 and found["alignment"]["found_by"] == "statx":
         return f"{found['alignment']}"
     return wrong_shape(found) or other_verdicts(found, on_ext4)
+
+
+def benched(*arguments):
+    """What kaio-bench says of its one medium, as JSON."""
+    if not bench:
+        raise report.Skip("kaio-bench is not built")
+    short = ["--runtime=0.005", "--ramp_time=0", "--rounds=1", "--size=4m", "--iodepth=1", "--ioengine=raw-ring", "--quiet"]
+    done = subprocess.run([bench, *short, *arguments, "--json=-"], capture_output=True, timeout=120)
+    if done.returncode != 0:
+        raise RuntimeError(f"exit status {done.returncode}\n{done.stderr.decode(errors='replace')}")
+    return json.loads(done.stdout.decode())
+
+
+def with_direct_ignored():
+    with ext4("-o", "data=journal") as folder:
+        found = probe_json(folder)
+        table = probe(folder).stdout
+        medium = benched(f"--directory={folder}")["media"][0] if bench else None
+        words = subprocess.run([bench, "--directory=" + folder, "--size=4m", "--runtime=0.005", "--rounds=1", "--iodepth=1",
+                                "--ioengine=raw-ring"], capture_output=True, text=True, timeout=120).stdout if bench else ""
+    if found["alignment"]["found_by"] == "default" and not found["direct_ignored"]:
+        with ext4() as folder:  # whether statx says anything is known where it says yes
+            if probe_json(folder)["alignment"]["found_by"] == "default":
+                raise report.Skip("this kernel does not report direct I/O (6.1)")
+    if not found["direct"] or not found["direct_ignored"]:
+        return f"direct {found['direct']}, direct_ignored {found['direct_ignored']}"
+    if table.count("accepted and ignored here") != 2:
+        return table
+    if medium and (medium["direct"] != "ignored" or "accepted and ignored" not in medium["notice"]):
+        return f"kaio-bench: {medium}"
+    return words if bench and words.count("accepted and ignored") != 2 else wrong_shape(found)
+
+
+def name_of_any_bytes():
+    with tempfile.TemporaryDirectory(dir=memory) as above:
+        folder = os.path.join(os.fsencode(above), b"b\xff\xfe\xc3(d")  # no UTF-8 in three ways
+        os.mkdir(folder)
+        found = probe_json(folder)
+        plain = probe_json(above)
+        with open(folder + b"/file", "wb") as file:
+            file.truncate(4 << 20)
+        made = benched(b"--filename=" + folder + b"/file") if bench else None
+        there = benched(b"--directory=" + folder)["media"][0] if bench else None
+        shown = subprocess.run([program, folder], capture_output=True, timeout=120)
+    if bytes.fromhex(found["directory_hex"]) != folder or "b\ufffd\ufffd\ufffd(d" not in found["directory"]:
+        return f"{found['directory']} {found.get('directory_hex')}"
+    if "directory_hex" in plain or shown.returncode != 0:
+        return f"{plain}, exit status {shown.returncode}"
+    if made and (folder + b"/file" != bytes.fromhex(made["media"][0]["medium_hex"]) or folder not in bytes.fromhex(made["command_hex"])):
+        return f"kaio-bench: {made}"
+    if there and folder not in bytes.fromhex(there["description_hex"]):
+        return f"kaio-bench: {there}"
+    return wrong_shape(found, ["directory_hex"])
+
+
+def mount_point_of_any_bytes():
+    with tempfile.TemporaryDirectory(dir=memory) as above:
+        folder = os.path.join(os.fsencode(above), b"m\xff \xfe")
+        os.mkdir(folder)
+        if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "none", folder], capture_output=True).returncode != 0:
+            raise report.Skip("mounting is not permitted here")
+        try:
+            system = probe_json(folder)["file_system"]
+        finally:
+            subprocess.run(["umount", folder], check=True)
+    return None if bytes.fromhex(system.get("mounted_at_hex", "")) == folder else f"{system}"
+
+
+def on_a_forgetful_one():
+    with forgetful() as folder:
+        found = probe_json(folder)
+        left = os.listdir(folder)
+        rates = [row["requests_per_second"] for row in benched(f"--directory={folder}", "--numjobs=3")["media"][0]["results"]] if bench else [1]
+        left += os.listdir(folder)
+    if not found["direct"] or not found["file_system"]["type"].startswith("fuse"):
+        return f"{found['direct']} {found['file_system']}"
+    if left or not rates or not rates[0] > 0:
+        return f"left behind: {left}; requests per second: {rates}"
+    return wrong_shape(found)
 
 
 def as_table():
@@ -249,6 +349,10 @@ cases = [
     ("tmpfs completes at once", on_tmpfs),
     ("ext4 over a loop device", over_loop_device),
     ("ext4, where it may not go before other threads", lambda: over_loop_device(refuse("sched_setscheduler", 1))),
+    ("ext4 that accepts O_DIRECT and ignores it", with_direct_ignored),
+    ("a file system that forgets what has no name", on_a_forgetful_one),
+    ("a folder whose name is no UTF-8", name_of_any_bytes),
+    ("a mount point whose name is no UTF-8", mount_point_of_any_bytes),
     ("the table has every operation", as_table),
     ("a folder that does not exist", lambda: refuses(1, "No such file", "give a directory", folder=missing)),
     ("a file", lambda: refuses(1, "Not a directory", "lies in", arguments=[program])),

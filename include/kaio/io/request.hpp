@@ -132,9 +132,9 @@ request transfer(opcode op, const descriptor& file, Buffer& buffer, std::int64_t
 // Reads into all of `buffer` from `offset` (bytes) of `file`. `buffer` is a span, or anything with data() and size():
 // aligned_buffer, a pool's handle, an array, a vector; its elements must be trivially copyable. It must stay until the
 // request has completed. The result is the number of bytes read: fewer than asked for at the end of the file (0 behind
-// it) or when interrupted; the kernel transfers at most 0x7ffff000 bytes at once. With O_DIRECT, address, length and
-// offset must be aligned as file::alignment() says, or the result is EINVAL (a kaio::file is checked by an assert).
-// Other errors: EIO, EBADF, EISDIR or EINVAL for a directory; see read(2).
+// it) or when interrupted; the kernel transfers at most 0x7ffff000 bytes at once (0x7fff0000 where pages have 64 KiB).
+// With O_DIRECT, address, length and offset must be aligned as file::alignment() says, or the result is EINVAL (a
+// kaio::file is checked by an assert). Other errors: EIO, EBADF, EISDIR or EINVAL for a directory; see read(2).
 template <class Buffer> request read(const descriptor& file, Buffer&& buffer, std::int64_t offset) noexcept {
     static_assert(detail::contiguous<Buffer>, "kaio: read() needs a buffer with data() and size(), such as std::span");
     if constexpr (detail::contiguous<Buffer>) {

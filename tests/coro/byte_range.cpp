@@ -105,3 +105,19 @@ TEST_CASE("errors of write_file and read_range say how far they came") {
     CHECK(put.bytes() == limit.rlim_cur);
     CHECK(put.error() == std::errc::file_too_large);
 }
+
+TEST_CASE("a range at the very end of what an offset can say ends, and one beyond it is EINVAL") {
+    test::temporary_file file(4096);
+    kaio::file const opened = kaio::file::open(file.path(), O_RDONLY);
+    kaio::loop loop(4);
+    std::vector<std::byte> out(3000000);
+    kaio::view<std::byte> const bytes(out.data(), out.size());
+    auto const read = [&](std::int64_t offset) {
+        return kaio::sync_wait(loop, kaio::read_range(loop, opened, bytes, offset));
+    };
+    kaio::transfer_result const last =
+        read(INT64_MAX - 3000000); // nothing is there, or the file system has no such place
+    CHECK(last.bytes() == 0);
+    CHECK(read(INT64_MAX - 2999999) == kaio::transfer_result(0, EINVAL));
+    CHECK(read(-1) == kaio::transfer_result(0, EINVAL));
+}

@@ -46,7 +46,7 @@ TEST_CASE("a file whose data is journalled ignores O_DIRECT, and says so") {
     kaio::file file = kaio::file::open(path, O_RDWR | O_CREAT | O_DIRECT, 0600);
     CHECK(!file.direct());
     CHECK(file.direct_ignored());
-    CHECK(file.support() == kaio::direct_support::none);
+    CHECK(file.support() == kaio::direct_support::unsupported);
     CHECK(file.alignment() == usual);
     CHECK(complete_inside(file) == 8); // they went through the page cache
 
@@ -59,7 +59,7 @@ TEST_CASE("a file whose data is journalled ignores O_DIRECT, and says so") {
     kaio::file const plain = kaio::file::open(path, O_RDWR);
     CHECK(!plain.direct());
     CHECK(!plain.direct_ignored()); // nobody asked
-    CHECK(plain.support() == kaio::direct_support::none);
+    CHECK(plain.support() == kaio::direct_support::unsupported);
 }
 
 TEST_CASE("a file on plain ext4 has direct I/O, and says so before it is opened for that") {

@@ -1,6 +1,9 @@
 #include "support/catch.hpp"
+#include "support/child.hpp"
 
+#include <csignal>
 #include <cstring>
+#include <memory>
 #include <set>
 #include <span>
 #include <vector>
@@ -89,4 +92,17 @@ TEST_CASE("a pool that can't be is refused") {
     CHECK(pool::try_make(10, 10, 24).error() == std::errc::invalid_argument);
     CHECK(pool::try_make(4'000'000'000, static_cast<std::size_t>(-1) / 16).error() == std::errc::not_enough_memory);
     CHECK_THROWS_WITH(pool(0, 1), test::ContainsSubstring("1 or more"));
+}
+
+TEST_CASE("a forked child may destroy a pool whose buffers are out: they are with its parent's requests") {
+    auto pool = std::make_unique<kaio::buffer_pool>(2, 512);
+    auto out = std::make_unique<kaio::pooled_buffer>(pool->take());
+    CHECK(test::in_child([&] {
+              std::signal(SIGABRT, SIG_DFL); // not Catch2's
+              (void)out.release();           // as a handler that is never called
+              pool.reset();
+              return 0;
+          }) == 0);
+    out.reset();
+    pool.reset();
 }

@@ -153,7 +153,7 @@ TEST_CASE("a pipe with O_DIRECT makes packets, and has no direct I/O") {
     REQUIRE((::fcntl(writing.fd(), F_GETFL) & O_DIRECT) != 0);
     if (writing.support() == kaio::direct_support::unknown) SKIP_TEST("no statx here (4.11)");
     CHECK(!writing.direct());
-    CHECK(writing.support() == kaio::direct_support::none);
+    CHECK(writing.support() == kaio::direct_support::unsupported);
 }
 
 TEST_CASE("where nobody says anything of direct I/O, it is as it was asked for") {

@@ -135,6 +135,7 @@ breaks(
     "        op.next_ = nullptr;\n        *(size_++ != 0 ? &tail_->next_ : &head_) = &op;",
     "        op.next_ = size_++ != 0 ? head_ : nullptr;\n        head_ = &op;",
 )
+breaks("loop/operation.hpp", "loop/operation", "what is taken out of a list leaves the rest in order", "if (tail_ == &op) tail_ = before;", "")
 breaks("loop/operation.hpp", "loop/loop", "flags reach the kernel", "block_.aio_rw_flags = from.aio_rw_flags;", "block_.aio_rw_flags = 0;")
 breaks("loop/operation.hpp", "loop/loop", "an operation may be submitted again in its handler", "        op.set_idle();\n        op.handler_(result);", "        op.handler_(result);\n        op.set_idle();")
 breaks("loop/poll_list.hpp", "loop/loop", "polls are found wherever they stand", "if (after) set_previous(*after, before);", "")

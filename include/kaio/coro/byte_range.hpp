@@ -38,8 +38,8 @@ public:
     struct iterator {
         std::int64_t offset, end;
         piece operator*() const noexcept {
-            std::int64_t const next = (offset / size + 1) * size;
-            return {offset, static_cast<std::size_t>((next < end ? next : end) - offset)};
+            std::int64_t const left = end - offset, to_next = size - offset % size; // the next multiple may be none
+            return {offset, static_cast<std::size_t>(to_next < left ? to_next : left)};
         }
         iterator& operator++() noexcept {
             offset += static_cast<std::int64_t>((**this).bytes);
@@ -136,10 +136,12 @@ task<void> write_piece(Loop& in, const file& to, pieces::piece what, const std::
 
 // Reads the bytes from `offset` on into all of `out`, at any offset, length and address, a MiB at a time, four at once.
 // Gives the number of bytes that were read from the beginning on: fewer at the end of the file, or with an error. The
-// bytes behind those are indeterminate. What is the end of the file, and errors, as for fully(). Allocates frames, and a
-// buffer for each piece that is not aligned. `from` and `out` must stay until the task has ended.
+// bytes behind those are indeterminate. What is the end of the file, and errors, as for fully(); EINVAL, and nothing is
+// read, if the range begins before 0 or ends beyond what an offset can say. Allocates frames, and a buffer for each
+// piece that is not aligned. `from` and `out` must stay until the task has ended.
 template <class Loop>
 task<transfer_result> read_range(Loop& in, const file& from, view<std::byte> out, std::int64_t offset) {
+    if (offset < 0 || out.size() > static_cast<std::uint64_t>(INT64_MAX - offset)) co_return transfer_result(0, EINVAL);
     detail::contiguous_progress progress;
     co_await for_each_concurrent(
         detail::pieces(offset, out.size()), detail::pieces::at_once, [&](detail::pieces::piece piece) {

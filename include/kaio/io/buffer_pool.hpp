@@ -17,6 +17,7 @@
 #include <kaio/io/memory_error.hpp>
 #include <kaio/io/result.hpp>
 #include <kaio/sys/exchange.hpp>
+#include <kaio/sys/process.hpp>
 
 namespace kaio {
 
@@ -38,6 +39,7 @@ struct pool_header {
     std::size_t stride; // bytes from one buffer to the next
     std::uint32_t count;
     std::uint32_t free_count;
+    const unsigned* process; // see sys/process.hpp; null: there was no memory for a mark
 
     // The buffers that are free, as a stack: the one returned last is the warmest. `count` entries follow the header.
     std::uint32_t* free_stack() noexcept { return reinterpret_cast<std::uint32_t*>(this + 1); }
@@ -113,7 +115,7 @@ public:
         buffer_pool pool;
         void* const header = std::malloc(sizeof(detail::pool_header) + count * sizeof(std::uint32_t));
         if (!header) return failure::failure(ENOMEM);
-        pool.header_ = ::new (header) detail::pool_header{nullptr, size, stride, count, count};
+        pool.header_ = ::new (header) detail::pool_header{nullptr, size, stride, count, count, make_process_mark()};
         for (std::uint32_t i = 0; i < count; ++i) pool.header_->free_stack()[i] = count - 1 - i;
 
         // A mapping starts at a page; for a greater alignment it is made longer and the buffers moved up.
@@ -140,8 +142,12 @@ public:
         return *this;
     }
     ~buffer_pool() {
-        assert(available() == count() && "kaio: a buffer_pool was destroyed while buffers of it were out");
+        if (!header_) return;
+        // In a forked child those that are out are with requests of the parent's.
+        [[maybe_unused]] bool const child = header_->process && *header_->process == mark_of_child;
+        assert((child || available() == count()) && "kaio: a buffer_pool was destroyed while buffers of it were out");
         if (mapping_) ::munmap(mapping_, mapped_);
+        if (header_->process) free_process_mark(header_->process);
         std::free(header_);
     }
 
@@ -202,7 +208,7 @@ private:
     // into each page. (MADV_POPULATE_WRITE does the same at once, but only since 5.14.)
     bool touch_huge_pages() noexcept {
         for (std::size_t at = 0; at < mapped_; at += huge_page) {
-            auto* const word = reinterpret_cast<unsigned*>(static_cast<std::byte*>(mapping_) + at);
+            auto* const word = static_cast<unsigned*>(static_cast<void*>(static_cast<std::byte*>(mapping_) + at));
             if (::syscall(SYS_getcpu, word, nullptr, nullptr) != 0) return false;
             *word = 0;
         }

@@ -49,9 +49,9 @@ struct file_alignment {
 
 // What is known of direct I/O on a file, whether it was opened with O_DIRECT or not.
 enum class direct_support : std::uint8_t {
-    unknown,  // nobody says: Linux before 6.1, and file systems that don't report it (btrfs, tmpfs, FUSE, NFS)
-    reported, // statx reports its alignment (ext4, xfs, f2fs), or it is a block device
-    none,     // statx reports that this file has none (ext4 with data=journal), or it is a pipe
+    unknown,     // nobody says: Linux before 6.1, and file systems that don't report it (btrfs, tmpfs, FUSE, NFS)
+    reported,    // statx reports its alignment (ext4, xfs, f2fs), or it is a block device
+    unsupported, // statx reports that this file has none (ext4 with data=journal), or it is a pipe
 };
 
 class file {
@@ -127,13 +127,13 @@ public:
     // and the kernel does not say that this means nothing. Where nobody says anything it is true, although some file
     // systems then still go through the page cache: tmpfs always, btrfs for compressed data and for writes of files
     // with checksums.
-    bool direct() const noexcept { return o_direct_ && support_ != direct_support::none; }
+    bool direct() const noexcept { return o_direct_ && support_ != direct_support::unsupported; }
 
     // True if O_DIRECT was accepted and means nothing: the kernel says that this file has no direct I/O. Requests on it
     // go through the page cache, and io_submit does them while the caller waits. So it is with ext4 files whose data is
     // journalled (data=journal, chattr +j) or lies in the inode, that have fs-verity, or that are encrypted without
     // inline encryption.
-    bool direct_ignored() const noexcept { return o_direct_ && support_ == direct_support::none; }
+    bool direct_ignored() const noexcept { return o_direct_ && support_ == direct_support::unsupported; }
 
     // What the kernel said of direct I/O on this file when this object was made. It may say otherwise later: data that
     // lies in an inode leaves it when the file grows. So requests on a file with O_DIRECT keep to alignment() even where
@@ -167,12 +167,12 @@ private:
         kernel_statx status{};
         if (::syscall(SYS_statx, fd_, "", AT_EMPTY_PATH, statx_dioalign | statx_type, &status) == 0) {
             if (S_ISFIFO(status.stx_mode)) {
-                support_ = direct_support::none; // there O_DIRECT makes packets
+                support_ = direct_support::unsupported; // there O_DIRECT makes packets
                 return;
             }
             if (status.stx_mask & statx_dioalign) {
                 bool const some = status.stx_dio_mem_align != 0 && status.stx_dio_offset_align != 0;
-                support_ = some ? direct_support::reported : direct_support::none;
+                support_ = some ? direct_support::reported : direct_support::unsupported;
                 if (some) alignment_ = {status.stx_dio_mem_align, status.stx_dio_offset_align};
                 return;
             }

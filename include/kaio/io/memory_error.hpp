@@ -15,10 +15,10 @@
 namespace kaio {
 
 namespace detail {
-// The head of a file under /proc, and how many lines all of it has.
+// The head of a file under /proc, and how many line_count all of it has.
 struct proc_file {
     char text[4096] = "";
-    std::size_t lines = 0;
+    std::size_t line_count = 0;
 
     explicit proc_file(const char* path) noexcept {
         std::FILE* const file = std::fopen(path, "re");
@@ -27,7 +27,7 @@ struct proc_file {
         std::setvbuf(file, buffer, _IOFBF, sizeof buffer);
         std::size_t kept = 0;
         for (int c; (c = std::fgetc(file)) != EOF;) {
-            lines += c == '\n';
+            line_count += c == '\n';
             if (kept < sizeof text - 1) text[kept++] = static_cast<char>(c);
         }
         text[kept] = 0;
@@ -65,7 +65,7 @@ private:
     bool too_many_mappings() noexcept {
         number const most = proc_file("/proc/sys/vm/max_map_count").number("", unknown);
         if (most == unknown) return false;
-        std::size_t const there = proc_file("/proc/self/maps").lines;
+        std::size_t const there = proc_file("/proc/self/maps").line_count;
         if (there + 4 < most) return false; // it lists one that does not count, and something may have been unmapped
         std::snprintf(text, sizeof text,
                       "this process has about %zu memory mappings, and vm.max_map_count = %llu allows no more; "
@@ -186,7 +186,7 @@ inline std::string pool_error_text(int error, std::uint32_t count, std::size_t s
         std::snprintf(text, sizeof text,
                       "kaio: buffer_pool: %u buffers of %zu bytes at multiples of %zu are more than an address space "
                       "holds",
-                      static_cast<unsigned>(count), size, alignment);
+                      count, size, alignment);
         return text;
     }
     return detail::no_memory_text("buffer_pool", stride * count + alignment);

@@ -144,9 +144,9 @@ request transfer(opcode op, const descriptor& file, Buffer& buffer, std::int64_t
 // Reads into all of `buffer` from `offset` (bytes) of `file`. `buffer` is a span, or anything with data() and size():
 // aligned_buffer, a pool's handle, an array, a vector; its elements must be trivially copyable. It must stay until the
 // request has completed. The result is the number of bytes read: fewer than asked for at the end of the file (0 behind
-// it) or when interrupted; the kernel transfers at most 0x7ffff000 bytes at once. With O_DIRECT, address, length and
-// offset must be aligned as file::alignment() says, or the result is EINVAL (a kaio::file is checked by an assert).
-// Other errors: EIO, EBADF, EISDIR or EINVAL for a directory; see read(2).
+// it) or when interrupted; the kernel transfers at most 0x7ffff000 bytes at once (0x7fff0000 where pages have 64 KiB).
+// With O_DIRECT, address, length and offset must be aligned as file::alignment() says, or the result is EINVAL (a
+// kaio::file is checked by an assert). Other errors: EIO, EBADF, EISDIR or EINVAL for a directory; see read(2).
 template <class Buffer> request read(const descriptor& file, Buffer&& buffer, std::int64_t offset) noexcept {
     static_assert(detail::contiguous<Buffer>, "kaio: read() needs a buffer with data() and size(), such as std::span");
     if constexpr (detail::contiguous<Buffer>) {
@@ -161,7 +161,9 @@ template <class Buffer> request read(const descriptor& file, Buffer&& buffer, st
 // Writes all of `buffer` at `offset` (bytes) of `file`. Buffer, alignment and lifetime as for read; the bytes must not
 // change until the request has completed. The result is the number of bytes written, which may be fewer than asked for
 // (a full disk, a file size limit). It says nothing about permanence: for that, rw_flags::dsync or fdatasync.
-// Other errors: ENOSPC, EFBIG, EIO, EBADF; see write(2).
+// A file that was opened with O_APPEND is written to at its end, whatever `offset` says; rw_flags::noappend (6.9)
+// undoes that for one request. Other errors: ENOSPC, EIO, EBADF; EFBIG beyond the largest file and RLIMIT_FSIZE, where
+// the kernel sends SIGXFSZ too, which ends a program that neither ignores nor handles it; see write(2).
 template <class Buffer> request write(const descriptor& file, Buffer&& buffer, std::int64_t offset) noexcept {
     static_assert(detail::contiguous<Buffer>, "kaio: write() needs a buffer with data() and size(), such as std::span");
     if constexpr (detail::contiguous<Buffer>) {
@@ -197,6 +199,8 @@ inline request fdatasync(const descriptor& file) noexcept {
 // timerfd (4.19 and later). The result is the mask of events that hold. It takes the room of a request for as long as
 // it waits: a loop with so many polls as its capacity starts nothing else. A signalfd does not do: a signal that comes
 // after the submission does not complete it (seen on 6.18). EINVAL for events poll does not know.
+// Closing the descriptor does not end it: it keeps the file open, as dup(2) would, until an event comes or it is
+// cancelled. Cancel it first, or shut the socket down.
 inline request poll(const descriptor& file, int events) noexcept {
     return request(detail::make_iocb(opcode::poll, file, static_cast<std::uint16_t>(events), 0, 0));
 }

@@ -106,17 +106,21 @@ public:
         return op;
     }
 
-    // Takes it out, wherever it stands, and says whether it was there. Looks at each in turn.
+    // Takes it out, wherever it stands, and says whether it was there. Looks at each in turn until it is found: those
+    // that are taken out in the order in which they came cost no search.
     bool remove(operation& op) noexcept {
-        bool found = false;
+        operation *before = nullptr, *each = head_;
         for (std::size_t left = size_; left != 0; --left) {
-            operation& first = pop();
-            if (&first == &op)
-                found = true;
-            else
-                push(first);
+            if (each == &op) {
+                (before ? before->next_ : head_) = op.next_;
+                if (tail_ == &op) tail_ = before;
+                --size_;
+                return true;
+            }
+            before = each;
+            each = each->next_;
         }
-        return found;
+        return false;
     }
 
 private:

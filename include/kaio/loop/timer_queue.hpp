@@ -14,6 +14,7 @@ namespace kaio {
 
 // Something to submit to a loop: completes with 0 when `delay` has passed since its submission, never earlier, or with
 // ECANCELED. With no limit it completes only when it is cancelled, or the loop destroyed.
+// The clock is CLOCK_MONOTONIC: setting the time of day changes nothing, and it stands still in a suspended machine.
 struct timer {
     duration delay;
 };

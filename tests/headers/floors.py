@@ -8,13 +8,12 @@ import tempfile
 sys.path.append(os.path.join(os.path.dirname(__file__), "..", "support"))
 import report
 
-# A floor is a folder of include/kaio; a header includes from its own floor or a lower one.
-FLOORS = ("sys", "io", "loop", "coro")
+# A floor is a folder of include/kaio, and the ground is its version; a header includes from its own floor or a lower one.
+FLOORS = ("version.hpp", "sys", "io", "loop", "coro")
 # Beside the floors: what a folder, or a header at the top, may include from.
 BESIDE = {
     "sim": ("sim", "sys", "io"),
-    "kaio.hpp": FLOORS + ("version.hpp",),
-    "version.hpp": (),
+    "kaio.hpp": FLOORS,
 }
 FOREIGN = ("libaio.h", "liburing.h", "linux/aio_abi.h")  # kaio has its own layouts and needs no library
 
@@ -90,7 +89,7 @@ def wrong(include):
 TREES = {
     "a good tree": (
         {
-            "sys/abi.hpp": "#include <cstdint>",
+            "sys/abi.hpp": "#include <cstdint>\n#include <kaio/version.hpp>",
             "io/file.hpp": "#include <fcntl.h>\n#include <kaio/sys/abi.hpp>\n// #include <kaio/loop/loop.hpp>",
             "io/context.hpp": "#include <kaio/io/file.hpp>",
             "coro/task.hpp": "# include <kaio/io/context.hpp>",

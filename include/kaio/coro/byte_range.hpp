@@ -21,7 +21,7 @@
 #include <kaio/loop/transfer.hpp>
 
 KAIO_COROUTINES_BEGIN
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 namespace detail {
 

@@ -14,7 +14,7 @@
 #include <kaio/io/result.hpp>
 
 KAIO_COROUTINES_BEGIN
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 namespace detail {
 

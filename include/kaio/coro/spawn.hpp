@@ -11,7 +11,7 @@
 #include <kaio/loop/timer_queue.hpp>
 
 KAIO_COROUTINES_BEGIN
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 namespace detail {
 

@@ -5,7 +5,7 @@
 #include <kaio/coro/task.hpp>
 #include <kaio/io/result.hpp>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 // Starts the task, runs the loop until it has ended, and returns what it gives or throws what it throws. What else is
 // in the loop runs meanwhile and may still be there afterwards; stop() does not end it. An exception from another

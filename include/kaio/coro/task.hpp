@@ -17,7 +17,7 @@
 
 #include <kaio/sys/exchange.hpp>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 template <class T = void> class task;
 

@@ -11,7 +11,7 @@
 #include <kaio/coro/task.hpp>
 
 KAIO_COROUTINES_BEGIN
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 // What a task<void> gives, where something must stand.
 struct nothing {

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <new>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 // Alignment: a power of two, in bytes. The default, 4096, satisfies every common device and file system.
 //

@@ -11,7 +11,7 @@
 #include <kaio/io/view.hpp>
 #include <kaio/sys/exchange.hpp>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 class aligned_buffer {
 public:

@@ -19,7 +19,7 @@
 #include <kaio/sys/exchange.hpp>
 #include <kaio/sys/process.hpp>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 struct buffer_pool_options {
     // Ask for huge pages of 2 MiB: those that are set aside (vm.nr_hugepages), else transparent ones. Where there are

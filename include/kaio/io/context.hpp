@@ -16,7 +16,7 @@
 #include <kaio/sys/ring.hpp>
 #include <kaio/sys/tools.hpp>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 // How finished events are taken.
 enum class reaping {

@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 template <class Duration>
 concept chrono_duration = requires(Duration d) {

@@ -20,7 +20,7 @@
 #include <kaio/sys/abi.hpp>
 #include <kaio/sys/exchange.hpp>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 namespace detail {
 inline constexpr const char* open_einval =

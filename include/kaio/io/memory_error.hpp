@@ -12,7 +12,7 @@
 
 #include <sys/mman.h>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 namespace detail {
 // The head of a file under /proc, and how many line_count all of it has.

@@ -14,7 +14,7 @@
 #include <kaio/io/view.hpp>
 #include <kaio/sys/abi.hpp>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 // The classes of ioprio_set(2). Only some I/O schedulers look at them; real_time needs CAP_SYS_NICE or CAP_SYS_ADMIN.
 #pragma push_macro("none") // some projects have a macro of this name

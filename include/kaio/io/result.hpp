@@ -17,7 +17,7 @@
 #include <cstdio>
 #endif
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 // The number of bytes that were transferred, a poll mask, or a negative errno. Reading or writing fewer bytes than
 // were asked for is a success: bytes() says how many.

@@ -10,7 +10,7 @@
 
 #include <kaio/io/memory_error.hpp>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 namespace detail {
 // The number in a file under /proc/sys/fs as it stands there, or "unknown".

@@ -9,7 +9,7 @@
 #include <string_view> // std::data, std::size, enable_borrowed_range; <system_error> includes it anyway
 #include <type_traits>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 namespace detail {
 template <class From, class To>

@@ -13,7 +13,7 @@
 #include <kaio/loop/timer_queue.hpp>
 #include <kaio/loop/transfer.hpp>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 // Made by basic_loop::submit. It may be kept in a variable of the coroutine, so that basic_loop::cancel can name it.
 // REQUIRES: it is awaited once at most. Destroying it (with the frame it is in) while it is in flight ends the program

@@ -28,7 +28,7 @@
 #include <kaio/loop/transfer.hpp>
 #include <kaio/sys/exchange.hpp>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 struct loop_options {
     // How long, at most, to look at the empty ring before sleeping in the kernel, which costs CPU and saves the time of

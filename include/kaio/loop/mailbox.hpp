@@ -17,7 +17,7 @@
 #include <kaio/loop/post_queue.hpp>
 #include <kaio/sys/exchange.hpp>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 template <kernel Kernel> class mailbox {
 public:

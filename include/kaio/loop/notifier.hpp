@@ -22,7 +22,7 @@
 #include <kaio/sys/exchange.hpp>
 #include <kaio/sys/narrow.hpp>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 // `kaio::notifier notifier(loop);` for a basic_loop on the real kernel, with any observer.
 template <class Loop> class notifier {

@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 struct no_observer {};
 

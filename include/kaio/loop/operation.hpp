@@ -15,7 +15,7 @@
 #include <kaio/sys/abi.hpp>
 #include <kaio/sys/kernel.hpp>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 class operation_slab;
 

@@ -8,7 +8,7 @@
 
 #include <kaio/io/duration.hpp>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 class poll_budget {
 public:

@@ -8,7 +8,7 @@
 #include <kaio/loop/operation.hpp>
 #include <kaio/sys/narrow.hpp>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 class poll_list {
 public:

@@ -7,7 +7,7 @@
 
 #include <kaio/sys/exchange.hpp>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 // A function on its way to a loop.
 struct posted {

@@ -15,7 +15,7 @@
 #include <kaio/loop/poll_list.hpp>
 #include <kaio/sys/exchange.hpp>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 template <kernel Kernel> class request_queue {
 public:

@@ -11,7 +11,7 @@
 #include <kaio/loop/operation.hpp>
 #include <kaio/sys/exchange.hpp>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 class operation_slab {
 public:

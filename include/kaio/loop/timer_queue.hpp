@@ -10,7 +10,7 @@
 #include <kaio/loop/operation.hpp>
 #include <kaio/sys/narrow.hpp>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 // Something to submit to a loop: completes with 0 when `delay` has passed since its submission, never earlier, or with
 // ECANCELED. With no limit it completes only when it is cancelled, or the loop destroyed.

@@ -17,7 +17,7 @@
 #include <kaio/loop/operation.hpp>
 #include <kaio/sys/narrow.hpp>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 // True if all went well: every byte was transferred, or a read met the end of the file and bytes() is less than what
 // was asked for. After an error, bytes() is what was transferred before it, from the beginning on.

@@ -8,7 +8,7 @@
 
 #include <kaio/sys/abi.hpp>
 
-namespace kaio::sim::detail {
+namespace kaio::inline KAIO_BUILD::sim::detail {
 
 class context {
 public:

@@ -19,7 +19,7 @@
 #include <kaio/sys/abi.hpp>
 #include <kaio/sys/narrow.hpp>
 
-namespace kaio::sim::detail {
+namespace kaio::inline KAIO_BUILD::sim::detail {
 
 class context;
 

@@ -12,7 +12,7 @@
 #include <kaio/sim/disk.hpp>
 #include <kaio/sys/narrow.hpp>
 
-namespace kaio::sim {
+namespace kaio::inline KAIO_BUILD::sim {
 
 class file {
 public:

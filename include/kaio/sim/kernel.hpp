@@ -11,7 +11,7 @@
 #include <kaio/sys/abi.hpp>
 #include <kaio/sys/kernel.hpp>
 
-namespace kaio::sim {
+namespace kaio::inline KAIO_BUILD::sim {
 
 class kernel {
 public:

@@ -5,7 +5,7 @@
 
 #include <kaio/io/file.hpp>
 
-namespace kaio::sim {
+namespace kaio::inline KAIO_BUILD::sim {
 
 struct options {
     // Nanoseconds from submission to completion, drawn for each request; some complete at once, inside io_submit.

@@ -7,7 +7,7 @@
 #include <concepts>
 #include <cstdint>
 
-namespace kaio::sim {
+namespace kaio::inline KAIO_BUILD::sim {
 
 class random_source {
 public:

@@ -12,7 +12,7 @@
 
 #include <kaio/sys/narrow.hpp>
 
-namespace kaio::sim::detail {
+namespace kaio::inline KAIO_BUILD::sim::detail {
 
 class sparse_bytes {
 public:

@@ -15,7 +15,7 @@
 #include <kaio/sim/sparse_bytes.hpp>
 #include <kaio/sys/narrow.hpp>
 
-namespace kaio::sim::detail {
+namespace kaio::inline KAIO_BUILD::sim::detail {
 
 class stored_file {
 public:

@@ -20,7 +20,7 @@
 #include <kaio/sys/abi.hpp>
 #include <kaio/sys/narrow.hpp>
 
-namespace kaio::sim {
+namespace kaio::inline KAIO_BUILD::sim {
 
 class event;
 

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <type_traits>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 // What an iocb asks for (IOCB_CMD_*). IOCB_CMD_NOOP is left out: the kernel refuses it with EINVAL.
 enum class opcode : std::uint16_t { pread = 0, pwrite = 1, fsync = 2, fdsync = 3, poll = 5, preadv = 7, pwritev = 8 };

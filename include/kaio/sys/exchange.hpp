@@ -6,7 +6,7 @@
 
 #include <type_traits>
 
-namespace kaio::detail {
+namespace kaio::inline KAIO_BUILD::detail {
 
 // Gives what `object` was, and makes it `value`.
 template <class T> constexpr T exchange(T& object, std::type_identity_t<T> value) noexcept {

@@ -32,7 +32,7 @@ extern "C" int clock_gettime(clockid_t clock, timespec* time) noexcept;
 #include <kaio/sys/narrow.hpp>
 #include <kaio/sys/process.hpp>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 namespace detail {
 template <class T, class U>

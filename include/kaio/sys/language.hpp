@@ -1,6 +1,8 @@
-// What the compiler must be told and be able to do, said in one line instead of the hundreds that would follow.
-// Each header of kaio includes it before all else, by itself or by the headers that it includes.
+// What the compiler must be told and be able to do, said in one line instead of the hundreds that would follow, and the
+// name of what it makes. Each header of kaio includes it before all else, by itself or by the headers that it includes.
 #pragma once
+
+#include <kaio/version.hpp>
 
 // #error alone does not stop a compiler: an #include of what is not there does.
 #if !defined(__linux__)
@@ -10,3 +12,37 @@
 #error "kaio needs C++20: compile with -std=c++20 or later (GCC 11, Clang 15, or newer)"
 #include <kaio: see the error above>
 #endif
+
+// The sanitizer, if the code is built for one that the headers talk to.
+#if defined(__has_feature)
+#define KAIO_HAS_FEATURE(feature) __has_feature(feature)
+#else
+#define KAIO_HAS_FEATURE(feature) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || KAIO_HAS_FEATURE(address_sanitizer)
+#define KAIO_ASAN 1
+#define KAIO_SANITIZER _asan
+#elif defined(__SANITIZE_THREAD__) || KAIO_HAS_FEATURE(thread_sanitizer)
+#define KAIO_TSAN 1
+#define KAIO_SANITIZER _tsan
+#elif KAIO_HAS_FEATURE(memory_sanitizer)
+#define KAIO_MSAN 1
+#define KAIO_SANITIZER _msan
+#else
+#define KAIO_SANITIZER
+#endif
+#undef KAIO_HAS_FEATURE
+
+#if defined(__cpp_exceptions)
+#define KAIO_EXCEPTIONS
+#else
+#define KAIO_EXCEPTIONS _no_exceptions
+#endif
+
+// The inline namespace that all of kaio is in, v0_1_0 for example. Parts of a program that are built in ways that differ
+// in meaning get different names, so that the linker can't give one the other's functions, nor join parts that hand each
+// other objects of kaio (docs/decisions/one-name-for-each-build.md).
+#define KAIO_JOIN_(major, minor, patch, sanitizer, exceptions) v##major##_##minor##_##patch##sanitizer##exceptions
+#define KAIO_JOIN(...) KAIO_JOIN_(__VA_ARGS__)
+#define KAIO_BUILD                                                                                                     \
+    KAIO_JOIN(KAIO_VERSION_MAJOR, KAIO_VERSION_MINOR, KAIO_VERSION_PATCH, KAIO_SANITIZER, KAIO_EXCEPTIONS)

@@ -4,7 +4,7 @@
 
 #include <kaio/sys/language.hpp>
 
-namespace kaio::detail {
+namespace kaio::inline KAIO_BUILD::detail {
 
 template <class T, class U> inline constexpr bool same = false;
 template <class T> inline constexpr bool same<T, T> = true;

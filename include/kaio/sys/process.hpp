@@ -10,7 +10,7 @@
 
 #include <sys/mman.h>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 // What a mark holds.
 inline constexpr unsigned mark_of_child = 0;   // in a child: the kernel has emptied the page

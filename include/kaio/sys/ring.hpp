@@ -8,7 +8,7 @@
 
 #include <kaio/sys/abi.hpp>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
 class completion_ring {
 public:

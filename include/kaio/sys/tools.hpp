@@ -7,24 +7,13 @@
 
 #include <kaio/sys/abi.hpp>
 
-#if defined(__has_feature)
-#define KAIO_HAS_FEATURE(feature) __has_feature(feature)
-#else
-#define KAIO_HAS_FEATURE(feature) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || KAIO_HAS_FEATURE(address_sanitizer)
+#if defined(KAIO_ASAN)
 #include <sanitizer/asan_interface.h>
-#define KAIO_ASAN 1
-#endif
-#if defined(__SANITIZE_THREAD__) || KAIO_HAS_FEATURE(thread_sanitizer)
+#elif defined(KAIO_TSAN)
 #include <sanitizer/tsan_interface.h>
-#define KAIO_TSAN 1
-#endif
-#if KAIO_HAS_FEATURE(memory_sanitizer)
+#elif defined(KAIO_MSAN)
 #include <sanitizer/msan_interface.h>
-#define KAIO_MSAN 1
 #endif
-#undef KAIO_HAS_FEATURE
 #if defined(KAIO_ASAN) || defined(KAIO_MSAN)
 #include <sys/uio.h>
 #endif
@@ -32,7 +21,7 @@
 #include <valgrind/valgrind.h>
 #endif
 
-namespace kaio::tools {
+namespace kaio::inline KAIO_BUILD::tools {
 
 // Valgrind maps less of the ring than there is and does not see it being filled, so there events are taken by
 // io_getevents, which it understands. On other processors than x86-64 known only if <valgrind/valgrind.h> was there to

@@ -13,16 +13,15 @@
 #include <kaio/io/view.hpp>
 #include <kaio/sys/abi.hpp>
 
-namespace kaio {
+namespace kaio::inline KAIO_BUILD {
 
-class arrivals {
+class alignas(io_event) arrivals {
 public:
     arrivals(const arrivals&) = delete;
     arrivals& operator=(const arrivals&) = delete;
 
     // For at most `capacity` events. Null: no memory.
     static arrivals* make(std::size_t capacity) noexcept {
-        static_assert(sizeof(arrivals) % alignof(io_event) == 0);
         if (capacity > (static_cast<std::size_t>(-1) - sizeof(arrivals)) / sizeof(io_event)) return nullptr;
         void* const memory = ::operator new(sizeof(arrivals) + capacity * sizeof(io_event), std::nothrow);
         return memory ? ::new (memory) arrivals(capacity) : nullptr;

@@ -5,8 +5,8 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
+#include <numeric>
 #include <optional>
-#include <ranges>
 #include <span>
 #include <string>
 #include <system_error>
@@ -104,7 +104,8 @@ int main(int argc, char** argv) {
         // In the order of the arguments, whichever file is done first.
         for (; printed < lines.size() && lines[printed]; ++printed) std::fputs(lines[printed]->c_str(), stdout);
     };
-    auto const indices = std::views::iota(std::size_t{0}, paths.size());
+    std::vector<std::size_t> indices(paths.size()); // std::views::iota is beyond Clang 15 with libstdc++
+    std::iota(indices.begin(), indices.end(), std::size_t{0});
     kaio::sync_wait(loop, kaio::for_each_concurrent(indices, files_at_once, one));
     if (std::fflush(stdout) != 0 || std::ferror(stdout)) {
         std::fputs("checksum: the output can't be written\n", stderr);

@@ -1,0 +1,93 @@
+"""oldest.py ROOT: the oldest compilers that README.md names build the headers and the examples, and what they build works."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.append(os.path.join(os.path.dirname(__file__), "..", "support"))
+import report
+
+root = sys.argv[1]
+examples = os.path.join(root, "docs", "examples")
+
+# As README.md has them: (its words, the command).
+NAMED = [("GCC 12", "g++-12"), ("Clang 15", "clang++-15"), ("GCC 11", "g++-11")]
+FLAGS = "-std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -pthread".split()
+RUN = ["write.cpp", "write_raw.cpp", "notifier_epoll.cpp"]
+
+# What GCC 11 can't do, according to README.md.
+KEPT = """
+#include <kaio/kaio.hpp>
+kaio::task<int> keeps(kaio::loop& loop, int fd, std::byte (&bytes)[512]) {
+    auto kept = loop.submit(kaio::read(fd, bytes, 0));
+    kaio::io_result const r = co_await kept;
+    co_return static_cast<int>(r.bytes());
+}
+"""
+
+
+def built(compiler, arguments, **more):
+    if shutil.which(compiler) is None:
+        raise report.Skip(f"{compiler} is not installed")
+    return subprocess.run(
+        [compiler, *FLAGS, "-I", os.path.join(root, "include"), *arguments], capture_output=True, text=True, **more
+    )
+
+
+def all_headers(compiler):
+    text = "".join(f"#include <{header}>\n" for header in report.headers(os.path.join(root, "include")))
+    done = built(compiler, ["-fsyntax-only", "-x", "c++", "-"], input=text)
+    return done.stderr[:3000] or None
+
+
+def user(compiler):
+    done = built(compiler, ["-fsyntax-only", os.path.join(root, "tests", "headers", "user.cpp")])
+    return done.stderr[:3000] or None
+
+
+def example(compiler, name):
+    with tempfile.TemporaryDirectory() as place:
+        program = os.path.join(place, "program")
+        run = name in RUN
+        done = built(compiler, [os.path.join(examples, name), *(["-o", program] if run else ["-fsyntax-only"])])
+        if done.returncode != 0 or not run:
+            return done.stderr[:3000] or None
+        done = subprocess.run([program], cwd=place, capture_output=True, text=True, timeout=60)
+        if "allow io_setup" in done.stderr or "no native AIO" in done.stderr:
+            raise report.Skip("no native AIO here")
+        if "Success" not in done.stdout and "O_DIRECT" in done.stderr:
+            raise report.Skip(f"{place} is on a file system without direct I/O")
+        return None if done.returncode == 0 and "Success" in done.stdout else done.stdout + done.stderr
+
+
+def kept(compiler):
+    done = built(compiler, ["-fsyntax-only", "-x", "c++", "-"], input=KEPT)
+    if compiler != "g++-11":
+        return done.stderr[:3000] or None
+    return None if "no suspend point info" in done.stderr else f"GCC 11 can do it, or can't for another reason\n{done.stderr}"
+
+
+def named():
+    with open(os.path.join(root, "README.md"), encoding="utf-8") as file:
+        text = file.read()
+    missing = [words for words, _ in NAMED if words not in text]
+    others = set(re.findall(r"\b(?:GCC|Clang) \d+", text)) - {words for words, _ in NAMED}
+    return f"README.md and this test name different compilers: {missing} {others}" if missing or others else None
+
+
+cases = [("README.md names these", named)]
+for _, compiler in NAMED:
+    cases += [
+        (f"all headers, {compiler}", lambda c=compiler: all_headers(c)),
+        (f"a program that uses them, {compiler}", lambda c=compiler: user(c)),
+        (f"a request that is kept in a variable, {compiler}", lambda c=compiler: kept(c)),
+    ]
+    cases += [
+        (f"{name}, {compiler}", lambda c=compiler, n=name: example(c, n))
+        for name in sorted(os.listdir(examples))
+        if name.endswith(".cpp")
+    ]
+report.run(cases, workers=2)

@@ -15,7 +15,7 @@
 namespace kaio::inline KAIO_BUILD {
 
 namespace detail {
-// The head of a file under /proc, and how many line_count all of it has.
+// The head of a file under /proc, and how many lines all of it has.
 struct proc_file {
     char text[4096] = "";
     std::size_t line_count = 0;

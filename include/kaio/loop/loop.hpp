@@ -149,7 +149,7 @@ public:
     // Has `function()` called by the loop's thread, inside poll or run (or the destructor), in the order of posting;
     // what it throws leaves poll or run. Any thread, as long as the loop is not being destroyed. One allocation, and
     // one system call if the loop sleeps, to wake it; none if it does not. The first post of a loop opens a descriptor.
-    // A run that is to wait for posts, and not only for requests, needs hold().
+    // A run that is to wait for posts, and not only for requests, needs hold(). Not from a signal handler: it allocates.
     // Errors: EINVAL (in a forked child, or the loop was moved from), ENOMEM, EMFILE and ENFILE: nothing was posted. If
     // io_submit gives an error the loop could not be woken: the function runs when it next wakes, by itself or for a
     // post.

@@ -142,7 +142,8 @@ def overwrites_nothing():
 
 
 def loop_devices():
-    return {name for name in os.listdir("/sys/block") if name.startswith("loop") and os.path.exists(f"/sys/block/{name}/loop")}
+    names = os.listdir("/sys/block") if os.path.isdir("/sys/block") else []  # else /sys is not mounted
+    return {name for name in names if name.startswith("loop") and os.path.exists(f"/sys/block/{name}/loop")}
 
 
 def leaves_nothing(medium, how):

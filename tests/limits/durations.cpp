@@ -20,8 +20,8 @@ constexpr std::chrono::nanoseconds almost_for_ever{INT64_MAX - 1};
 
 // Whether the loop goes on after a wait that was to last (nearly) for ever.
 template <class Limit> bool ends_by_stop(Limit limit) {
-    kaio::loop loop(4);
     int called = 0;
+    kaio::loop loop(4);
     loop.hold();
     loop.submit(kaio::after(2ms), [&](kaio::io_result) { ++called, loop.stop(); });
     loop.run_for(limit);
@@ -32,9 +32,9 @@ template <class Limit> bool ends_by_stop(Limit limit) {
 } // namespace
 
 TEST_CASE("a timer of more than the clock can say does not expire, and one of less than nothing does at once") {
-    kaio::loop loop(4);
     int expired = 0, cancelled = 0;
     auto const note = [&](kaio::io_result r) { ++(r ? expired : cancelled); };
+    kaio::loop loop(4);
     loop.submit(kaio::after(std::chrono::hours::max()), note);
     loop.submit(kaio::after(std::chrono::nanoseconds::max()), note);
     loop.submit(kaio::after(almost_for_ever), note);
@@ -67,11 +67,11 @@ TEST_CASE("ten thousand polls whose time limits end at once: each is cancelled, 
     constexpr int count = 10'000;
     int ends[2];
     REQUIRE(::pipe(ends) == 0);
-    kaio::loop loop(64); // most of them wait in the loop
     int cancelled = 0, other = 0, in_time = 0;
     auto const note = [&](kaio::io_result r) { ++(r.res() == -ECANCELED ? cancelled : other); };
     using operation = kaio::owned_operation<decltype(note)>;
     std::vector<std::unique_ptr<operation>> polls;
+    kaio::loop loop(64); // most of them wait in the loop
     for (int i = 0; i < count; ++i) {
         polls.push_back(std::make_unique<operation>(note));
         loop.submit(kaio::poll(ends[0], POLLIN), *polls.back());

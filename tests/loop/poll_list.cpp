@@ -35,10 +35,10 @@ struct ends {
 
 TEST_CASE("closing a polled descriptor ends nothing: the poll keeps its file, hears of it and can be cancelled") {
     ends pipe;
-    kaio::loop loop(4);
     std::vector<std::int64_t> results;
     auto const note = [&](kaio::io_result r) { results.push_back(r.res()); };
     kaio::owned_operation first(note), second(note);
+    kaio::loop loop(4);
     loop.submit(kaio::poll(pipe.read, POLLIN), first);
     loop.submit(kaio::poll(pipe.read, POLLPRI), second);
     loop.flush();
@@ -67,8 +67,8 @@ TEST_CASE("closing a polled descriptor ends nothing: the poll keeps its file, he
 TEST_CASE("shutting a polled socket down ends its poll, and no descriptor gives EBADF") {
     int sockets[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) == 0);
-    kaio::loop loop(4);
     std::int64_t hung_up = 0, none = 0;
+    kaio::loop loop(4);
     loop.submit(kaio::poll(sockets[0], POLLIN), [&](kaio::io_result r) { hung_up = r.res(); });
     loop.submit(kaio::poll(-1, POLLIN), [&](kaio::io_result r) { none = r.res(); });
     loop.flush();
@@ -84,14 +84,14 @@ TEST_CASE("polls that are never due fill the loop: a read behind them waits, and
     ends pipe;
     test::temporary_file const file(4096);
     for (unsigned const capacity : {1u, 8u, 200u}) {
-        kaio::loop loop(capacity);
         int cancelled = 0;
         auto const note = [&](kaio::io_result r) { cancelled += r.res() == -ECANCELED; };
         kaio::owned_operation first(note);
-        loop.submit(kaio::poll(pipe.read, POLLIN), first);
-        for (unsigned i = 1; i < capacity; ++i) loop.submit(kaio::poll(pipe.read, POLLIN), note);
         char buffer[64];
         std::size_t bytes = 0;
+        kaio::loop loop(capacity);
+        loop.submit(kaio::poll(pipe.read, POLLIN), first);
+        for (unsigned i = 1; i < capacity; ++i) loop.submit(kaio::poll(pipe.read, POLLIN), note);
         loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result r) { bytes = r.bytes(), loop.stop(); });
         loop.poll();
         CHECK(loop.in_flight() == capacity);

@@ -175,7 +175,7 @@ def other_verdicts(found, expected):
 
 def on_tmpfs():
     found = probe_json(memory)
-    if found["file_system"] != {"type": "tmpfs", "mounted_at": memory, "source": "tmpfs"} and found["device"]:
+    if not found["file_system"] or found["file_system"]["type"] != "tmpfs":
         raise report.Skip(f"{memory} is no tmpfs of its own")
     if not found["direct"]:
         raise report.Skip("this tmpfs has no O_DIRECT (6.6)")

@@ -110,7 +110,7 @@ breaks(*request, "an offset must be aligned too", "(size | static_cast<std::uint
 
 # The context.
 context = ("io/context.hpp", "io/context")
-breaks(*context, "what was refused can give no event", "count_in(announced_, accepted - count);", "")
+breaks("io/context.hpp", "seccomp/untrusted_ring", "what was refused can give no event", "count_in(announced_, accepted - count);", "")
 breaks(*context, "what is being submitted is not in flight", "const noexcept { return __atomic_load_n(&announced_, __ATOMIC_RELAXED) - reaped(); }\n", "const noexcept { return __atomic_load_n(&accepted_, __ATOMIC_RELAXED) - reaped(); }\n")
 breaks(*context, "a refusal says why", "return {accepted, taken == 0 ? EAGAIN : static_cast<int>(-taken)};", "return {accepted, EAGAIN};")
 breaks(*context, "nobody waits for more than is in flight", "min > due) min = due;", "min > due) (void)due;")

@@ -88,12 +88,15 @@ TEST_CASE("a ring that goes bad after any submission: a loop gives the same resu
     CHECK(d.waits > 0);
 }
 
-TEST_CASE("and so does a context") {
+TEST_CASE("and so does a context, and what was refused before explains no event") {
     auto const spoil = spoilers[GENERATE(range(0u, 6u))];
     test::temporary_file file(4096);
-    damage d{spoil, 2};
+    damage d{spoil, 3};
     kaio::basic_context<damaging_kernel> context(8, {.events = kaio::reaping::ring}, damaging_kernel(d));
     std::array<unsigned char, 100> buffer;
+    kaio::iocb refused = kaio::read(-1, buffer, 0);
+    kaio::iocb* none[] = {&refused};
+    REQUIRE(!context.submit(none));
     for (std::uint64_t i = 1; i <= 20; ++i) {
         kaio::iocb block = kaio::read(file.fd(), buffer, 0);
         block.aio_data = i;

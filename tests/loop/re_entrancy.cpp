@@ -1,0 +1,199 @@
+#include "loop/loops.hpp"
+#include "support/catch.hpp"
+#include "support/temporary_file.hpp"
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include <kaio/kaio.hpp>
+
+using namespace std::chrono_literals;
+
+TEST_CASE("a handler may submit a thousand more, poll and run") {
+    test::temporary_file file(4096);
+    std::vector<char> buffer(64);
+    kaio::loop loop(8);
+    int done = 0;
+    loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result) {
+        for (int i = 0; i < 1000; ++i) loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result) { ++done; });
+        loop.poll();
+        loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result) {
+            loop.run(); // all but this one
+            CHECK(loop.in_flight() + loop.waiting() == 0);
+            ++done;
+        });
+    });
+    loop.run();
+    CHECK(done == 1001);
+}
+
+TEST_CASE("a handler that throws lets its exception out, and no other completion is lost") {
+    auto const events = GENERATE(kaio::reaping::ring, kaio::reaping::syscall);
+    test::temporary_file file(4096);
+    std::vector<char> buffer(64);
+    kaio::loop loop(16, test::reaped_by(events));
+    int done = 0, thrown = 0;
+    for (int i = 0; i < 40; ++i)
+        loop.submit(kaio::read(i % 5 == 0 ? -1 : file.fd(), buffer, 0), [&, i](kaio::io_result) {
+            ++done;
+            if (i % 3 == 0) throw std::runtime_error("from a handler");
+        });
+    while (loop.in_flight() + loop.waiting() != 0) {
+        try {
+            loop.run();
+        } catch (const std::runtime_error&) {
+            ++thrown;
+        }
+    }
+    CHECK(done == 40);
+    CHECK(thrown == 14);
+}
+
+TEST_CASE("a handler may destroy its own buffer, and handlers are destroyed after their call") {
+    test::temporary_file file(4096);
+    kaio::loop loop(4);
+    auto const alive = std::make_shared<int>(0);
+    for (int i = 0; i < 20; ++i) {
+        auto buffer = std::make_unique<std::vector<char>>(64);
+        auto const request = kaio::read(i % 4 == 0 ? -1 : file.fd(), *buffer, 0);
+        loop.submit(request, [buffer = std::move(buffer), alive](kaio::io_result) mutable { buffer.reset(); });
+    }
+    CHECK(alive.use_count() == 21);
+    loop.run();
+    CHECK(alive.use_count() == 1);
+}
+
+TEST_CASE("operations that the caller owns may be submitted again and destroyed in their own handler") {
+    test::temporary_file file(4096);
+    std::vector<char> buffer(64);
+    kaio::loop loop(2);
+
+    struct again {
+        kaio::loop& loop;
+        test::temporary_file& file;
+        std::vector<char>& buffer;
+        kaio::operation* self = nullptr;
+        int done = 0;
+        void operator()(kaio::io_result r) {
+            if (r.bytes() == 64 && ++done < 100) loop.submit(kaio::read(file, buffer, 0), *self);
+        }
+    };
+    kaio::owned_operation<again> op({loop, file, buffer});
+    op.handler().self = &op;
+    loop.submit(kaio::read(file, buffer, 0), op);
+    CHECK(loop.run() == 100);
+    CHECK(op.handler().done == 100);
+
+    struct suicide {
+        std::unique_ptr<kaio::owned_operation<suicide>>* self;
+        void operator()(kaio::io_result) { self->reset(); }
+    };
+    std::unique_ptr<kaio::owned_operation<suicide>> mortal;
+    mortal = std::make_unique<kaio::owned_operation<suicide>>(suicide{&mortal});
+    loop.submit(kaio::read(-1, buffer, 0), *mortal);
+    CHECK(loop.run() == 1);
+    CHECK(mortal == nullptr);
+}
+
+TEST_CASE("completions, timers and posts take turns: what is always there keeps nothing else from its turn") {
+    test::temporary_file file(64);
+    kaio::loop loop(4);
+    std::vector<char> buffer(64);
+    auto const runs = GENERATE(0, 1, 2); // run_one, poll, and run for a while
+    bool stop = false;
+    unsigned timers = 0, reads = 0, posts = 0;
+    std::function<void()> const time = [&] {
+        loop.submit(kaio::after(0ms), [&](kaio::io_result) {
+            if (++timers; !stop) time();
+        });
+    };
+    std::function<void()> const read = [&] {
+        loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result) {
+            if (++reads; !stop) read();
+        });
+    };
+    std::function<void()> const post = [&] {
+        loop.post([&] {
+            if (++posts; !stop) post();
+        });
+    };
+    time();
+    read();
+    post();
+    for (int i = 0; i < 300; ++i) {
+        if (runs == 0)
+            loop.run_one();
+        else if (runs == 1)
+            loop.poll();
+        else
+            loop.run_for(1us);
+    }
+    CHECK(timers >= 90);
+    CHECK(reads >= 90);
+    CHECK(posts >= 90);
+    stop = true;
+    loop.run();
+}
+
+TEST_CASE("handlers that always throw keep nothing else from its turn") {
+    test::temporary_file file(64);
+    kaio::loop loop(4);
+    std::vector<char> buffer(64);
+    bool stop = false;
+    unsigned reads = 0, posts = 0, thrown = 0;
+    std::function<void()> const time = [&] {
+        loop.submit(kaio::after(0ms), [&](kaio::io_result) {
+            if (stop) return;
+            time();
+            throw std::runtime_error("timer");
+        });
+    };
+    std::function<void()> const read = [&] {
+        loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result) {
+            if (++reads; stop) return;
+            read();
+            throw std::runtime_error("read");
+        });
+    };
+    std::function<void()> const post = [&] {
+        loop.post([&] {
+            if (++posts; !stop) post();
+        });
+    };
+    time();
+    read();
+    post();
+    for (int i = 0; i < 300; ++i) try {
+            loop.poll();
+        } catch (const std::runtime_error&) {
+            ++thrown;
+        }
+    CHECK(thrown >= 100);
+    CHECK(reads >= 90);
+    CHECK(posts >= 90);
+    stop = true;
+    loop.run();
+}
+
+TEST_CASE("a handler that cancels what it has just submitted, for ever, does not keep poll from returning") {
+    kaio::loop loop(4);
+    unsigned calls = 0;
+    bool stop = false;
+    std::function<void()> handler;
+    kaio::owned_operation op([&](kaio::io_result) { handler(); });
+    handler = [&] {
+        if (stop || ++calls == 1000) return;
+        loop.submit(kaio::after(1h), op);
+        CHECK(loop.cancel(op));
+    };
+    loop.submit(kaio::after(0ms), op);
+    CHECK(loop.poll() == 1);
+    CHECK(loop.poll() == 1);
+    CHECK(calls == 2);
+    stop = true;
+    loop.run();
+}

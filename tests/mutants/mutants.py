@@ -50,7 +50,11 @@ breaks(
     threads=True,
 )
 
-# The process and the kernel.
+# What moves by itself, the process and the kernel.
+moving = ("sys/reset_on_move.hpp", "sys/reset_on_move")
+breaks(*moving, "moving leaves Empty behind", "value_(std::exchange(other.value_, Empty)) {}", "value_(other.value_) {}")
+breaks(*moving, "assigning by moving leaves Empty behind", "T const moved = std::exchange(other.value_, Empty);", "T const moved = other.value_;")
+breaks(*moving, "what is replaced is given back", "if (!(old == Empty)) Release{}(old);", "(void)old;")
 process = ("sys/process.hpp", "sys/process")
 breaks(*process, "a child does not have its parent's mark", "(void)::madvise(page, size, MADV_WIPEONFORK);", "")
 kernel = ("sys/kernel.hpp", "sys/kernel")

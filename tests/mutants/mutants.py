@@ -63,7 +63,7 @@ breaks(*kernel, "EPERM for io_pgetevents reads as ENOSYS", "return result == -EP
 breaks(*kernel, "the signal set has the kernel's size", "sigset_size = 8;", "sigset_size = 128;")
 breaks(*kernel, "now() is in nanoseconds", "std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec", "std::int64_t{t.tv_sec} * 1'000'000 + t.tv_nsec / 1000")
 breaks("sys/kernel.hpp", "sys/kernel", "a child does not get the ring", "(void)::madvise(memory, size, MADV_DONTFORK);", "(void)memory, (void)size;")
-breaks("sys/kernel.hpp", "loop/mailbox", "a waker does not outlive exec", "__NR_pipe2, ends, EFD_CLOEXEC", "__NR_pipe2, ends, 0")
+breaks("sys/kernel.hpp", "loop/mailbox", "a waker does not outlive exec", "__NR_pipe2, ends, O_CLOEXEC", "__NR_pipe2, ends, 0")
 
 # Results, durations, views.
 result = ("io/result.hpp", "io/result")
@@ -192,7 +192,7 @@ breaks(*budget, "the budget stays within the limit", "(now_ < limit_ / 2 ? now_ 
 breaks(*budget, "it shrinks while polling is wasted", "now_ = now_ / 2 < least ? 0 : now_ / 2;", "now_ = limit_;")
 breaks(*budget, "it sleeps where sleeping is faster", "usual_ = polling_ = polling;", "usual_ = polling_ = true;")
 posts = ("loop/post_queue.hpp", "loop/mailbox")
-breaks(*posts, "posts run in order", "detail::exchange(newest->next, oldest);\n            oldest = detail::exchange(newest, next);", "newest->next;\n            oldest = oldest ? oldest : newest;\n            newest = next;")
+breaks(*posts, "posts run in order", "std::exchange(newest->next, oldest);\n            oldest = std::exchange(newest, next);", "newest->next;\n            oldest = oldest ? oldest : newest;\n            newest = next;")
 breaks(*posts, "a loop that sleeps is woken", "return old == asleep();", "return false;")
 breaks(*posts, "a loop does not fall asleep over a post", "return exchange(nullptr, asleep());", "__atomic_store_n(&head_, asleep(), __ATOMIC_RELEASE);\n        return true;")
 breaks(*posts, "what was done before a post is seen (release)", "&post, true, __ATOMIC_ACQ_REL,", "&post, true, __ATOMIC_RELAXED,", threads=True)

@@ -5,8 +5,6 @@
 #include <type_traits>
 #include <vector>
 
-#include <time.h>
-
 #include <kaio/kaio.hpp>
 
 namespace kaio {
@@ -72,7 +70,6 @@ static_assert(sizeof(kaio::io_result) == 8 && std::is_trivially_copyable_v<kaio:
 static_assert(std::is_empty_v<kaio::linux_kernel>);
 static_assert(kaio::kernel<kaio::linux_kernel>);
 static_assert(!kaio::kernel<int>);
-static_assert(CLOCK_MONOTONIC == 1); // linux_kernel::now() does without <time.h>
 static_assert(sizeof(kaio::basic_context<>) <= 48);
 
 template <class T>

@@ -5,11 +5,11 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
+#include <utility>
 
 #include <kaio/io/memory_error.hpp>
 #include <kaio/io/result.hpp>
 #include <kaio/io/view.hpp>
-#include <kaio/sys/exchange.hpp>
 
 namespace kaio::inline KAIO_BUILD {
 
@@ -50,9 +50,9 @@ public:
     }
     aligned_buffer& operator=(aligned_buffer&& other) noexcept {
         aligned_buffer taken(std::move(other));
-        data_ = detail::exchange(taken.data_, data_);
-        size_ = detail::exchange(taken.size_, size_);
-        capacity_ = detail::exchange(taken.capacity_, capacity_);
+        data_ = std::exchange(taken.data_, data_);
+        size_ = std::exchange(taken.size_, size_);
+        capacity_ = std::exchange(taken.capacity_, capacity_);
         return *this;
     }
     ~aligned_buffer() { std::free(data_); }

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -16,7 +17,6 @@
 
 #include <kaio/io/memory_error.hpp>
 #include <kaio/io/result.hpp>
-#include <kaio/sys/exchange.hpp>
 #include <kaio/sys/process.hpp>
 
 namespace kaio::inline KAIO_BUILD {
@@ -135,10 +135,10 @@ public:
     }
     buffer_pool& operator=(buffer_pool&& other) noexcept {
         buffer_pool taken(std::move(other));
-        mapping_ = detail::exchange(taken.mapping_, mapping_);
-        mapped_ = detail::exchange(taken.mapped_, mapped_);
-        huge_ = detail::exchange(taken.huge_, huge_);
-        header_ = detail::exchange(taken.header_, header_);
+        mapping_ = std::exchange(taken.mapping_, mapping_);
+        mapped_ = std::exchange(taken.mapped_, mapped_);
+        huge_ = std::exchange(taken.huge_, huge_);
+        header_ = std::exchange(taken.header_, header_);
         return *this;
     }
     ~buffer_pool() {

@@ -18,7 +18,6 @@
 
 #include <kaio/io/result.hpp>
 #include <kaio/sys/abi.hpp>
-#include <kaio/sys/exchange.hpp>
 
 namespace kaio::inline KAIO_BUILD {
 
@@ -93,7 +92,7 @@ public:
     }
     file& operator=(file&& other) noexcept {
         file taken(std::move(other));
-        fd_ = detail::exchange(taken.fd_, fd_);
+        fd_ = std::exchange(taken.fd_, fd_);
         o_direct_ = taken.o_direct_;
         support_ = taken.support_;
         alignment_ = taken.alignment_;
@@ -109,7 +108,7 @@ public:
     explicit operator bool() const noexcept { return fd_ >= 0; }
 
     // Gives the descriptor up, unclosed.
-    [[nodiscard]] int release() noexcept { return detail::exchange(fd_, -1); }
+    [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
 
     // close(2), with its error: some file systems say only here that data is lost (a quota beyond a network, an upload
     // that failed). It says nothing about permanence: for that, fdatasync. Afterwards fd() is -1, whatever happened, and

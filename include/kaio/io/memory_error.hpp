@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 
 #include <sys/mman.h>
@@ -36,10 +37,10 @@ struct proc_file {
 
     // The number behind the first `label`, or `otherwise`; an empty label: the one at the beginning.
     unsigned long long number(const char* label, unsigned long long otherwise) const noexcept {
-        const char* const found = __builtin_strstr(text, label);
+        const char* const found = std::strstr(text, label);
         if (!found || !*text) return otherwise;
         char* end = nullptr;
-        const char* const digits = found + __builtin_strlen(label);
+        const char* const digits = found + std::strlen(label);
         unsigned long long const value = std::strtoull(digits, &end, 10);
         return end == digits ? otherwise : value;
     }

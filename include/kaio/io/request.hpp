@@ -6,6 +6,7 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <type_traits>
 #include <utility>
 
@@ -105,7 +106,7 @@ public:
 private:
     iocb block_;
 };
-static_assert(sizeof(request) == 64 && __is_trivially_copyable(request));
+static_assert(sizeof(request) == 64 && std::is_trivially_copyable_v<request>);
 
 namespace detail {
 

@@ -6,15 +6,17 @@
 #include <kaio/sys/language.hpp>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
-#include <cstdlib> // std::size_t: <cstddef> has std::byte too, and costs more to compile
 #include <new>
 #include <string>
-#include <system_error> // std::move too: <utility> is a hundredth of what io/context.hpp costs to compile
+#include <system_error>
 #include <type_traits>
+#include <utility>
 
 #if !defined(__cpp_exceptions)
 #include <cstdio>
+#include <cstdlib>
 #endif
 
 namespace kaio::inline KAIO_BUILD {

@@ -26,7 +26,6 @@
 #include <kaio/loop/slab.hpp>
 #include <kaio/loop/timer_queue.hpp>
 #include <kaio/loop/transfer.hpp>
-#include <kaio/sys/exchange.hpp>
 
 namespace kaio::inline KAIO_BUILD {
 
@@ -70,7 +69,7 @@ public:
     // complete, and no other thread posts.
     basic_loop(basic_loop&& other) noexcept
         : context_(std::move(other.context_)), slab_(std::move(other.slab_)), queue_(std::move(other.queue_)),
-          arrivals_(detail::exchange(other.arrivals_, nullptr)), capacity_(detail::exchange(other.capacity_, 0)),
+          arrivals_(std::exchange(other.arrivals_, nullptr)), capacity_(std::exchange(other.capacity_, 0)),
           mailbox_(std::move(other.mailbox_)), budget_(other.budget_), observer_(std::move(other.observer_)) {
         assert(idle() && other.idle() && "kaio: a loop was moved while requests were in it");
     }

@@ -15,14 +15,13 @@
 #include <kaio/io/result.hpp>
 #include <kaio/io/view.hpp>
 #include <kaio/loop/post_queue.hpp>
-#include <kaio/sys/exchange.hpp>
 
 namespace kaio::inline KAIO_BUILD {
 
 template <kernel Kernel> class mailbox {
 public:
     mailbox() noexcept = default;
-    mailbox(mailbox&& other) noexcept : waker_(detail::exchange(other.waker_, no_waker)) {} // REQUIRES: it is empty
+    mailbox(mailbox&& other) noexcept : waker_(std::exchange(other.waker_, no_waker)) {} // REQUIRES: it is empty
 
     // To be called at the end, when no thread posts any more.
     void close(basic_context<Kernel>& of) noexcept {
@@ -48,7 +47,7 @@ public:
 
     // Calls the first of those, which may do anything. REQUIRES: opened()
     void call_first() {
-        posted& first = *detail::exchange(opened_, opened_->next);
+        posted& first = *std::exchange(opened_, opened_->next);
         first.call(first);
     }
 

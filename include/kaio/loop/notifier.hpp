@@ -19,7 +19,6 @@
 
 #include <kaio/io/duration.hpp>
 #include <kaio/io/result.hpp>
-#include <kaio/sys/exchange.hpp>
 #include <kaio/sys/narrow.hpp>
 
 namespace kaio::inline KAIO_BUILD {
@@ -40,9 +39,9 @@ public:
 
     // For passing a notifier on. A moved-from one may only be destroyed.
     notifier(notifier&& other) noexcept
-        : loop_(other.loop_), epoll_(detail::exchange(other.epoll_, -1)), event_(detail::exchange(other.event_, -1)),
-          timer_(detail::exchange(other.timer_, -1)), deadline_(other.deadline_),
-          dozing_(detail::exchange(other.dozing_, false)), polling_(detail::exchange(other.polling_, nullptr)) {
+        : loop_(other.loop_), epoll_(std::exchange(other.epoll_, -1)), event_(std::exchange(other.event_, -1)),
+          timer_(std::exchange(other.timer_, -1)), deadline_(other.deadline_),
+          dozing_(std::exchange(other.dozing_, false)), polling_(std::exchange(other.polling_, nullptr)) {
         tell_polls(this);
     }
     notifier(const notifier&) = delete;

@@ -4,40 +4,23 @@
 #pragma once
 
 #include <cerrno>
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
-#include <cstdlib> // std::size_t
+#include <type_traits>
 
-#include <sys/eventfd.h> // EFD_CLOEXEC, which is O_CLOEXEC without the cost of <fcntl.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
-#include <sys/select.h> // sigset_t, at a tenth of what <csignal> costs to compile
-
-// <sys/syscall.h>, <time.h> and <unistd.h> are a fortieth of what io/context.hpp costs to compile: with glibc, only what
-// is needed of them. (Where `long` has 32 bits, clock_gettime has two forms.)
-#if defined(__GLIBC__) && __SIZEOF_LONG__ == 8
-#include <asm/unistd.h>
-#include <sys/types.h>
-#if !defined(_UNISTD_H)
-extern "C" long syscall(long number, ...) noexcept;
-#endif
-#if !defined(_TIME_H)
-extern "C" int clock_gettime(clockid_t clock, timespec* time) noexcept;
-#endif
-#else
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-#endif
 
 #include <kaio/sys/abi.hpp>
 #include <kaio/sys/narrow.hpp>
 #include <kaio/sys/process.hpp>
 
 namespace kaio::inline KAIO_BUILD {
-
-namespace detail {
-template <class T, class U>
-concept gives = same<T, U>;
-} // namespace detail
 
 // What a context and a loop need of a kernel. Results are the kernel's: not negative, or a negative errno.
 // No function may throw.
@@ -46,30 +29,30 @@ concept kernel = requires(Kernel k, aio_context_id id, iocb** batch, iocb* block
                           const kernel_timespec* timeout, const sigset_t* blocked, void* memory, std::size_t size,
                           const unsigned* mark) {
     // io_setup(2): a context for `unsigned` events; its id goes to the pointer, which must point at 0.
-    { k.io_setup(0u, &id) } noexcept -> detail::gives<int>;
+    { k.io_setup(0u, &id) } noexcept -> std::same_as<int>;
     // io_destroy(2): waits for requests in flight; their events are lost.
-    { k.io_destroy(id) } noexcept -> detail::gives<int>;
+    { k.io_destroy(id) } noexcept -> std::same_as<int>;
     // io_submit(2): takes a prefix of the batch and says how long it is, or why the first one was refused.
-    { k.io_submit(id, 0l, batch) } noexcept -> detail::gives<long>;
+    { k.io_submit(id, 0l, batch) } noexcept -> std::same_as<long>;
     // io_getevents(2): waits for at least min (first) and takes at most max (second) events; no timeout: for ever.
-    { k.io_getevents(id, 0l, 0l, events, timeout) } noexcept -> detail::gives<long>;
+    { k.io_getevents(id, 0l, 0l, events, timeout) } noexcept -> std::same_as<long>;
     // io_pgetevents(2): the same with a signal mask for the time of the wait.
-    { k.io_pgetevents(id, 0l, 0l, events, timeout, blocked) } noexcept -> detail::gives<long>;
+    { k.io_pgetevents(id, 0l, 0l, events, timeout, blocked) } noexcept -> std::same_as<long>;
     // io_cancel(2): -EINPROGRESS when the request's event will come through the ring.
-    { k.io_cancel(id, block, events) } noexcept -> detail::gives<int>;
+    { k.io_cancel(id, block, events) } noexcept -> std::same_as<int>;
     // Monotonic time in nanoseconds.
-    { k.now() } noexcept -> detail::gives<std::int64_t>;
+    { k.now() } noexcept -> std::same_as<std::int64_t>;
     // Called between two looks at an empty ring.
     { k.relax() } noexcept;
     // Called before each look at a ring: a kernel that is simulated lets time pass here.
     { k.look() } noexcept;
     // A mark as sys/process.hpp has it, or null if there is no memory for one. And its end.
-    { k.mark_process() } noexcept -> detail::gives<const unsigned*>;
+    { k.mark_process() } noexcept -> std::same_as<const unsigned*>;
     { k.unmark_process(mark) } noexcept;
     // Keeps the ring's memory from children made by fork.
     { k.keep_from_children(memory, size) } noexcept;
     // A descriptor of which io_submit reads 0 bytes at once: what wakes a loop that sleeps. And its end.
-    { k.open_waker() } noexcept -> detail::gives<int>;
+    { k.open_waker() } noexcept -> std::same_as<int>;
     { k.close_waker(0) } noexcept;
 };
 
@@ -120,9 +103,8 @@ struct linux_kernel {
 
     // From the vDSO: no system call where the clock source allows it.
     static std::int64_t now() noexcept {
-        constexpr clockid_t monotonic = 1; // CLOCK_MONOTONIC
         timespec t{};
-        ::clock_gettime(monotonic, &t);
+        ::clock_gettime(CLOCK_MONOTONIC, &t);
         return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
     }
 
@@ -139,7 +121,7 @@ struct linux_kernel {
     // The end of a pipe for reading: any kernel and any security policy has pipes.
     static int open_waker() noexcept {
         int ends[2];
-        long const made = checked(::syscall(__NR_pipe2, ends, EFD_CLOEXEC));
+        long const made = checked(::syscall(__NR_pipe2, ends, O_CLOEXEC));
         if (made < 0) return static_cast<int>(made);
         close_waker(ends[1]);
         return ends[0];
@@ -171,6 +153,6 @@ private:
     }
 };
 static_assert(kernel<linux_kernel>);
-static_assert(__is_empty(linux_kernel));
+static_assert(std::is_empty_v<linux_kernel>);
 
 } // namespace kaio

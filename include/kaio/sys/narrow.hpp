@@ -4,13 +4,13 @@
 
 #include <kaio/sys/language.hpp>
 
+#include <cstdint>
+#include <type_traits>
+
 namespace kaio::inline KAIO_BUILD::detail {
 
-template <class T, class U> inline constexpr bool same = false;
-template <class T> inline constexpr bool same<T, T> = true;
-
 template <class To, class From> constexpr To narrow(From value) noexcept {
-    if constexpr (same<To, From>)
+    if constexpr (std::is_same_v<To, From>)
         return value;
     else
         return static_cast<To>(value);
@@ -18,7 +18,7 @@ template <class To, class From> constexpr To narrow(From value) noexcept {
 
 // The pointer that lies in a field of 64 bits.
 template <class T, class From> T* pointer_in(From address) noexcept {
-    return reinterpret_cast<T*>(narrow<__UINTPTR_TYPE__>(address));
+    return reinterpret_cast<T*>(narrow<std::uintptr_t>(address));
 }
 
 } // namespace kaio::detail

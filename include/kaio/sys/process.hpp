@@ -6,7 +6,7 @@
 
 #include <kaio/sys/language.hpp>
 
-#include <cstdlib> // std::size_t
+#include <cstddef>
 
 #include <sys/mman.h>
 

@@ -3,8 +3,9 @@
 // lives as long as its context. The facts it rests on were read in fs/aio.c and have held since Linux 3.18.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <cstdlib> // std::size_t
+#include <cstring>
 
 #include <kaio/sys/abi.hpp>
 
@@ -64,9 +65,9 @@ public:
         unsigned const to_end = nr_ - head;
         unsigned const first = count < to_end ? count : to_end;
         const io_event* events = static_cast<const io_event*>(static_cast<const void*>(ring_ + 1));
-        __builtin_memcpy(out, events + head, first * sizeof(io_event));
+        std::memcpy(out, events + head, first * sizeof(io_event));
         if (first != count) [[unlikely]]
-            __builtin_memcpy(out + first, events, (count - first) * sizeof(io_event));
+            std::memcpy(out + first, events, (count - first) * sizeof(io_event));
 
         unsigned const next = head + count;
         // Release: the kernel may fill these slots again as soon as it sees the new head.

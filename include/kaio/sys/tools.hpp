@@ -2,8 +2,8 @@
 // every function here is empty. Under MemorySanitizer the iocb and its iovecs are read again at completion.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <cstdlib> // std::size_t
 
 #include <kaio/sys/abi.hpp>
 

@@ -38,7 +38,7 @@ std::int64_t result_of(kaio::context& context, const kaio::request& request) {
     if (auto const answer = context.submit(batch); !answer) return -answer.error_number();
     kaio::io_event event;
     REQUIRE(*context.wait({&event, 1}) == 1);
-    CHECK(event.obj == reinterpret_cast<std::uintptr_t>(&block));
+    CHECK(event.request() == &block);
     return event.res;
 }
 

@@ -33,7 +33,7 @@ breaks(*ring, "no more events than are in flight", "if (there > announced()) ret
 breaks(*ring, "indices out of range are not believed", "if (head >= nr_ || tail >= nr_) return distrust();", "")
 breaks(*ring, "the magic is looked at", "ring->magic == aio_ring_magic && ", "")
 breaks(*ring, "the features are looked at", "ring->incompat_features == 0 && ", "")
-breaks(*ring, "events behind the wrap-around follow the others", "__builtin_memcpy(out + first,", "__builtin_memcpy(out,")
+breaks(*ring, "events behind the wrap-around follow the others", "std::memcpy(out + first,", "std::memcpy(out,")
 breaks(*ring, "the number of slots is a private copy", "unsigned const to_end = nr_ - head;", "unsigned const to_end = ring_->nr - head;")
 breaks(
     *ring,
@@ -71,11 +71,18 @@ breaks(*result, "a failed request transferred 0 bytes", "res_ < 0 ? 0 : static_c
 breaks(*result, "error() is an errno", "std::error_code(static_cast<int>(-res_),", "std::error_code(static_cast<int>(res_),")
 breaks(*result, "0 bytes are a success", "explicit operator bool() const noexcept { return res_ >= 0; }", "explicit operator bool() const noexcept { return res_ > 0; }")
 breaks(*result, "a result destroys its value", "if (error_ == 0) value_.~T();", "")
+breaks(*result, "value() of a request that failed throws", "if (res_ < 0) [[unlikely]]\n            detail::throw_error(static_cast<int>(-res_), call);", "")
+breaks(*result, "value() of an error throws", "        if (error_ != 0) [[unlikely]]\n            detail::throw_error(error(), std::string(call));", "")
+breaks(*result, "an error replaces a value", "        destroy();\n        error_ = error;", "        error_ = error;")
+breaks(*result, "a value replaces an error", "T(std::forward<From>(from));\n        error_ = 0;", "T(std::forward<From>(from));")
+breaks(*result, "an event names its result", "inline io_result io_event::result() const noexcept { return io_result(res); }", "inline io_result io_event::result() const noexcept { return io_result(res2); }")
 durations = ("io/duration.hpp", "io/duration")
 breaks(*durations, "a duration is rounded up", "return whole + (static_cast<long double>(whole) < ns);", "return whole;")
 breaks(*durations, "a negative duration is 0", "if (!(ns > 0)) return 0;", "")
 breaks(*durations, "a long duration is for ever", "if (ns >= 9.2e18L) return unlimited;", "")
 breaks("io/view.hpp", "sys/abi", "nobody writes through a view of const", "To (*&to)[]) { to = from; };", "To (*&to)[]) { to; from; };")
+
+breaks("io/view.hpp", "io/view", "the last are the last", "data_ + (size_ - count), count", "data_, count")
 
 # Memory.
 buffer = ("io/aligned_buffer.hpp", "io/aligned_buffer")
@@ -100,7 +107,7 @@ file = ("io/file.hpp", "io/file")
 breaks(*file, "a file is closed", "if (fd_ >= 0) ::close(fd_);", "")
 breaks(*file, "a file does not outlive exec", "flags | O_CLOEXEC | O_LARGEFILE", "flags | O_LARGEFILE")
 breaks(*file, "open goes on after a signal", "while (fd < 0 && errno == EINTR);", "while (false);")
-breaks(*file, "an adopted file knows that it is direct", "if (flags < 0) return result<file>::failure(errno);\n        return file(fd, (flags & O_DIRECT) != 0);", "if (flags < 0) return result<file>::failure(errno);\n        return file(fd, false);")
+breaks(*file, "an adopted file knows that it is direct", "if (flags < 0) return failure(errno);\n        return file(fd, (flags & O_DIRECT) != 0);", "if (flags < 0) return failure(errno);\n        return file(fd, false);")
 breaks("io/file.hpp", "filesystems/direct", "O_DIRECT that is ignored is not direct", "return o_direct_ && support_ != direct_support::unsupported;", "return o_direct_;")
 breaks(*file, "a pipe has no direct I/O", "                support_ = direct_support::unsupported; // there O_DIRECT makes packets\n", "")
 breaks(*file, "close says what the file system says", "if (fd >= 0 && ::close(fd) != 0) return", "if (fd >= 0 && ::close(fd) > 0) return")
@@ -169,7 +176,7 @@ breaks(*loop, "destroying a loop waits for what is in flight", "if (context_.in_
 breaks(*loop, "destroying a loop cancels polls", "cancelled = queue_.cancel_polls(context_);", "cancelled = true;")
 breaks(*loop, "destroying a loop completes what waits", "queue_.cancel_all(ended_);", "")
 breaks(*loop, "in a child no handler runs", "if (context_.usable() || capacity_ == 0) finish();", "finish();")
-breaks(*loop, "a signal does not end run", "if (error != EINTR) return result<std::size_t>::failure(error);", "return result<std::size_t>::failure(error);")
+breaks(*loop, "a signal does not end run", "if (error != EINTR) return failure(error);", "return failure(error);")
 breaks(*loop, "run_for ends", "if (past(deadline)) break;", "")
 breaks(*loop, "run_one calls one handler", "bool called = one && dispatch_one();\n            if (!one) {", "bool called = false;\n            {")
 breaks(*loop, "without the ring a batch costs one io_getevents", "if (context_.uses_ring() || deadline != duration::unlimited || budget_.is_unlimited()) gather();", "gather();")
@@ -222,7 +229,7 @@ breaks(*notifier, "what is there at once makes it readable", "|| again || loop_.
 breaks("loop/notifier.hpp", "loop/notifier", "a refusal with nothing in flight is followed by another try", "if (!dozing_ || again ||", "if (!dozing_ ||")
 breaks(*notifier, "a loop has one notifier", "if (loop_.queue_.notified() >= 0) return EBUSY;", "")
 breaks(*notifier, "a refused notifier leaves the first as it is", "if (event_ >= 0 && loop_.queue_.notified() == event_) {", "if (epoll_ >= 0) {")
-breaks(*notifier, "a child takes nothing from its parent", "if (!loop_.context_.usable()) return result<std::size_t>::failure(EINVAL);", "")
+breaks(*notifier, "a child takes nothing from its parent", "if (!loop_.context_.usable()) return failure(EINVAL);", "")
 breaks(*notifier, "a wake that fails is noticed", "if (!loop_.mailbox_.wake_due()) return first;", "if (first >= 0) return first;")
 
 # Coroutines.

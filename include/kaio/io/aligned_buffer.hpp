@@ -27,16 +27,16 @@ public:
     // The same without exceptions: EINVAL or ENOMEM. The message() of error() names the cause;
     // buffer_error_text(errno, size, alignment) is the throwing form's text, with the figures.
     static result<aligned_buffer> try_make(std::size_t size, std::size_t alignment = 4096) noexcept {
-        if (alignment == 0 || (alignment & (alignment - 1)) != 0) return result<aligned_buffer>::failure(EINVAL);
+        if (alignment == 0 || (alignment & (alignment - 1)) != 0) return failure(EINVAL);
         if (alignment < sizeof(void*)) alignment = sizeof(void*); // posix_memalign asks for that
         if (size > static_cast<std::size_t>(-1) / 2 || alignment > static_cast<std::size_t>(-1) / 2)
-            return result<aligned_buffer>::failure(ENOMEM);
+            return failure(ENOMEM);
         aligned_buffer buffer;
         buffer.size_ = size;
         buffer.capacity_ = (size + alignment - 1) & ~(alignment - 1);
         void* memory = nullptr;
         if (size != 0 && ::posix_memalign(&memory, alignment, buffer.capacity_) != 0)
-            return result<aligned_buffer>::failure(ENOMEM);
+            return failure(ENOMEM);
         buffer.data_ = static_cast<std::byte*>(memory);
         return buffer;
     }

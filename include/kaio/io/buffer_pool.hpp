@@ -102,25 +102,24 @@ public:
     // pool_error_text(errno, count, size, alignment) is the throwing form's text, with the figures.
     static result<buffer_pool> try_make(std::uint32_t count, std::size_t size, std::size_t alignment = 4096,
                                         buffer_pool_options options = {}) noexcept {
-        using failure = result<buffer_pool>;
         constexpr std::size_t limit = static_cast<std::size_t>(-1) / 4;
         if (count == 0 || size == 0 || alignment == 0 || (alignment & (alignment - 1)) != 0)
-            return failure::failure(EINVAL);
-        if (size > limit || alignment > limit) return failure::failure(ENOMEM);
+            return failure(EINVAL);
+        if (size > limit || alignment > limit) return failure(ENOMEM);
 
         auto const page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
         std::size_t const stride = round_up(size, alignment);
-        if (stride + sizeof(std::uint32_t) >= limit / count) return failure::failure(ENOMEM);
+        if (stride + sizeof(std::uint32_t) >= limit / count) return failure(ENOMEM);
 
         buffer_pool pool;
         void* const header = std::malloc(sizeof(detail::pool_header) + count * sizeof(std::uint32_t));
-        if (!header) return failure::failure(ENOMEM);
+        if (!header) return failure(ENOMEM);
         pool.header_ = ::new (header) detail::pool_header{nullptr, size, stride, count, count, make_process_mark()};
         for (std::uint32_t i = 0; i < count; ++i) pool.header_->free_stack()[i] = count - 1 - i;
 
         // A mapping starts at a page; for a greater alignment it is made longer and the buffers moved up.
         if (!pool.map(stride * count + (alignment > page ? alignment : 0), options.huge_pages))
-            return failure::failure(ENOMEM);
+            return failure(ENOMEM);
         auto const base = reinterpret_cast<std::uintptr_t>(pool.mapping_);
         pool.header_->buffers = static_cast<std::byte*>(pool.mapping_) + (round_up(base, alignment) - base);
         return pool;

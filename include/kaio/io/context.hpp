@@ -68,9 +68,9 @@ public:
     static result<basic_context> try_make(unsigned capacity, context_options options = {},
                                           Kernel kernel = {}) noexcept {
         basic_context made(std::move(kernel));
-        if (capacity == 0) return result<basic_context>::failure(EINVAL);
+        if (capacity == 0) return failure(EINVAL);
         const unsigned* const process = made.kernel_.mark_process();
-        if (!process) return result<basic_context>::failure(ENOMEM);
+        if (!process) return failure(ENOMEM);
         int error = made.kernel_.io_setup(capacity, &made.id_);
         while (error == -EAGAIN && options.at_least != 0 && capacity > options.at_least) {
             capacity = capacity / 2 > options.at_least ? capacity / 2 : options.at_least;
@@ -78,7 +78,7 @@ public:
         }
         if (error < 0) {
             made.kernel_.unmark_process(process);
-            return result<basic_context>::failure(-error);
+            return failure(-error);
         }
         made.capacity_ = capacity;
         made.process_ = process;
@@ -164,24 +164,24 @@ public:
     // A limit ends the wait and no request: what is in flight stays so, and keeps its buffer.
     result<unsigned> wait(view<io_event> events, unsigned min = 1, duration limit = {},
                           const sigset_t* mask = nullptr) noexcept {
-        if (!usable() || min > events.size()) return result<unsigned>::failure(EINVAL);
+        if (!usable() || min > events.size()) return failure(EINVAL);
         kernel_.look();
         if (unsigned const due = in_flight(); min > due) min = due;
         unsigned taken = ring_.trusted() ? take(events) : 0;
         if (ring_.trusted() ? taken >= min : in_flight() == 0) return taken;
         long const more = get_events({events.data() + taken, events.size() - taken}, min - taken, limit, mask);
-        if (more < 0 && taken == 0) return result<unsigned>::failure(static_cast<int>(-more));
+        if (more < 0 && taken == 0) return failure(static_cast<int>(-more));
         return taken + (more < 0 ? 0 : static_cast<unsigned>(more));
     }
 
     // io_cancel. Success means that the request will complete soon, through the ring. Only polls can be cancelled:
     // EINVAL for a disk request, for one that has completed, and for one that was never submitted.
     result<void> cancel(iocb& block) noexcept {
-        if (!usable()) return result<void>::failure(EINVAL);
+        if (!usable()) return failure(EINVAL);
         io_event ignored{};
         int const answer = kernel_.io_cancel(id_, &block, &ignored);
         if (answer == 0 || answer == -EINPROGRESS) return {};
-        return result<void>::failure(-answer);
+        return failure(-answer);
     }
 
     // For a wait that another thread may have to end. expect(): one more event may come than was submitted here, so
@@ -200,7 +200,7 @@ public:
         iocb* batch[] = {&block};
         long const taken = kernel_.io_submit(id_, 1, batch);
         if (taken == 1) return {};
-        return result<void>::failure(taken == 0 ? EAGAIN : static_cast<int>(-taken));
+        return failure(taken == 0 ? EAGAIN : static_cast<int>(-taken));
     }
 
     // Looks at the ring: true if reap() would give something. About a nanosecond, no system call. Without a trusted

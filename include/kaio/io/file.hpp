@@ -74,7 +74,7 @@ public:
         int fd;
         do fd = ::open(path, flags | O_CLOEXEC | O_LARGEFILE, mode);
         while (fd < 0 && errno == EINTR); // FIFOs and some network file systems
-        if (fd < 0) return result<file>::failure(errno);
+        if (fd < 0) return failure(errno);
         return file(fd, (flags & O_DIRECT) != 0);
     }
 
@@ -82,7 +82,7 @@ public:
     static file adopt(int fd) { return try_adopt(fd).value("kaio: file::adopt: not an open descriptor"); }
     static result<file> try_adopt(int fd) noexcept {
         int const flags = ::fcntl(fd, F_GETFL);
-        if (flags < 0) return result<file>::failure(errno);
+        if (flags < 0) return failure(errno);
         return file(fd, (flags & O_DIRECT) != 0);
     }
 
@@ -118,7 +118,7 @@ public:
     void close() { try_close().value("kaio: file::close: the file system may have lost what was written"); }
     result<void> try_close() noexcept {
         int const fd = release();
-        if (fd >= 0 && ::close(fd) != 0) return result<void>::failure(errno);
+        if (fd >= 0 && ::close(fd) != 0) return failure(errno);
         return {};
     }
 
@@ -149,10 +149,10 @@ public:
     std::uint64_t size() const { return try_size().value("kaio: file::size"); }
     result<std::uint64_t> try_size() const noexcept {
         struct stat status;
-        if (::fstat(fd_, &status) != 0) return result<std::uint64_t>::failure(errno);
+        if (::fstat(fd_, &status) != 0) return failure(errno);
         std::uint64_t size = static_cast<std::uint64_t>(status.st_size);
         if (S_ISBLK(status.st_mode) && ::ioctl(fd_, detail::ioctl_device_size, &size) != 0)
-            return result<std::uint64_t>::failure(errno);
+            return failure(errno);
         return size;
     }
 

@@ -30,9 +30,9 @@ public:
 
     // Any thread. See basic_loop::post; `of` is the loop's context.
     template <class Function> result<void> post(basic_context<Kernel>& of, Function&& function) {
-        if (int const error = find_waker(of)) return result<void>::failure(error);
+        if (int const error = find_waker(of)) return failure(error);
         auto* const fresh = new (std::nothrow) call<std::decay_t<Function>>(std::forward<Function>(function));
-        if (!fresh) return result<void>::failure(ENOMEM);
+        if (!fresh) return failure(ENOMEM);
         return queue_.push(*fresh) || takes_over() ? wake(of) : result<void>();
     }
 

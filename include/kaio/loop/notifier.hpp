@@ -33,7 +33,7 @@ public:
     // The same without exceptions.
     static result<notifier> try_make(Loop& driven) noexcept {
         notifier made(driven, ::epoll_create1(EPOLL_CLOEXEC));
-        if (int const error = made.open(); error != 0) return result<notifier>::failure(error);
+        if (int const error = made.open(); error != 0) return failure(error);
         return made;
     }
 
@@ -68,7 +68,7 @@ public:
     std::size_t poll() { return try_poll().value(Loop::unusable); }
     result<std::size_t> try_poll() {
         // A forked child shares the descriptors with its parent, whose wake it would take.
-        if (!loop_.context_.usable()) return result<std::size_t>::failure(EINVAL);
+        if (!loop_.context_.usable()) return failure(EINVAL);
         drain(event_);
         drain(timer_);
         rouse();

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include <kaio/sys/narrow.hpp>
+
 namespace kaio::inline KAIO_BUILD {
 
 // What an iocb asks for (IOCB_CMD_*). IOCB_CMD_NOOP is left out: the kernel refuses it with EINVAL.
@@ -69,12 +71,20 @@ struct iocb_big_endian {
 
 using iocb = std::conditional_t<__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__, iocb_big_endian, iocb_little_endian>;
 
+class io_result; // in kaio/io/result.hpp
+
 // One completion. `res` is signed: bytes, a poll mask, or a negative errno (libaio's header makes it unsigned).
 struct io_event {
     std::uint64_t data; // iocb::aio_data
     std::uint64_t obj;  // the iocb's address
     std::int64_t res;
     std::int64_t res2;
+
+    // The iocb that was submitted.
+    iocb* request() const noexcept { return detail::pointer_in<iocb>(obj); }
+
+    // `res` with its meanings. For callers that include kaio/io/result.hpp, as whoever has a context does.
+    io_result result() const noexcept;
 };
 
 // The head of the completion ring that io_setup maps into the process; `nr` events follow at `header_length`.

@@ -86,14 +86,14 @@ inline void submitting([[maybe_unused]] iocb* block) noexcept {
 inline void completed([[maybe_unused]] io_event* event) noexcept {
 #if defined(KAIO_MSAN)
     __msan_unpoison(event, sizeof *event);
-    auto const& block = *reinterpret_cast<const iocb*>(static_cast<std::uintptr_t>(event->obj));
+    auto const& block = *event->request();
     auto const op = static_cast<opcode>(block.aio_lio_opcode);
     if (event->res > 0 && (op == opcode::pread || op == opcode::preadv))
         for_each_buffer(block, static_cast<std::uint64_t>(event->res),
                         [](char* data, std::size_t size) { __msan_unpoison(data, size); });
 #endif
 #if defined(KAIO_TSAN)
-    __tsan_acquire(reinterpret_cast<void*>(static_cast<std::uintptr_t>(event->obj)));
+    __tsan_acquire(event->request());
 #endif
 }
 

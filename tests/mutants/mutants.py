@@ -33,7 +33,7 @@ breaks(*ring, "no more events than are in flight", "if (there > announced()) ret
 breaks(*ring, "indices out of range are not believed", "if (head >= nr_ || tail >= nr_) return distrust();", "")
 breaks(*ring, "the magic is looked at", "ring->magic == aio_ring_magic && ", "")
 breaks(*ring, "the features are looked at", "ring->incompat_features == 0 && ", "")
-breaks(*ring, "events behind the wrap-around follow the others", "std::memcpy(out + first,", "std::memcpy(out,")
+breaks(*ring, "events behind the wrap-around follow the others", "std::memcpy(events + first,", "std::memcpy(events,")
 breaks(*ring, "the number of slots is a private copy", "unsigned const to_end = nr_ - head;", "unsigned const to_end = ring_->nr - head;")
 breaks(
     *ring,

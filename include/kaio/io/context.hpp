@@ -14,7 +14,7 @@
 #include <kaio/sys/kernel.hpp>
 #include <kaio/sys/narrow.hpp>
 #include <kaio/sys/ring.hpp>
-#include <kaio/sys/tools.hpp>
+#include <kaio/sys/sanitizers.hpp>
 
 namespace kaio::inline KAIO_BUILD {
 
@@ -82,20 +82,19 @@ public:
         }
         made.capacity_ = capacity;
         made.process_ = process;
-        completion_ring const ring(made.id_);
+        completion_ring ring(made.id_);
         if (ring.trusted()) made.kernel_.keep_from_children(reinterpret_cast<void*>(made.id_), ring.mapped_size());
-        if (options.events == reaping::ring || (options.events == reaping::automatic && !tools::under_valgrind()))
-            made.ring_ = ring;
+        if (options.events == reaping::ring || (options.events == reaping::automatic && !sanitizers::under_valgrind()))
+            made.ring_ = std::move(ring);
         return made;
     }
 
     // Moving takes the requests in flight along. A moved-from context gives EINVAL for everything.
     basic_context(basic_context&& other) noexcept
         : kernel_(other.kernel_), id_(other.id_), process_(other.process_), capacity_(other.capacity_),
-          announced_(other.announced_), accepted_(other.accepted_), reaped_(other.reaped_), ring_(other.ring_) {
+          announced_(other.announced_), accepted_(other.accepted_), reaped_(other.reaped_), ring_(std::move(other.ring_)) {
         other.process_ = &mark_of_nobody;
         other.capacity_ = other.announced_ = other.accepted_ = other.reaped_ = 0;
-        other.ring_ = {};
     }
     basic_context(const basic_context&) = delete;
     basic_context& operator=(const basic_context&) = delete;
@@ -125,7 +124,7 @@ public:
         if (!usable()) [[unlikely]]
             return {0, EINVAL};
         auto const count = detail::narrow<unsigned>(batch.size());
-        for (iocb* block : batch) tools::submitting(block);
+        for (iocb* block : batch) sanitizers::submitting(block);
         // Announced first: a thread that reaps must never see more events than there can be. Counted as accepted
         // afterwards: a thread that waits must never wait for a request that is refused.
         count_in(announced_, count);
@@ -196,7 +195,7 @@ public:
         count_in(announced_, ~0u);
     }
     result<void> submit_expected(iocb& block) noexcept {
-        tools::submitting(&block);
+        sanitizers::submitting(&block);
         iocb* batch[] = {&block};
         long const taken = kernel_.io_submit(id_, 1, batch);
         if (taken == 1) return {};
@@ -292,7 +291,7 @@ private:
     }
 
     unsigned taken(io_event* events, unsigned count) noexcept {
-        for (unsigned i = 0; i < count; ++i) tools::completed(events + i);
+        for (unsigned i = 0; i < count; ++i) sanitizers::completed(events + i);
         count_in(reaped_, count);
         return count;
     }

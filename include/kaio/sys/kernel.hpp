@@ -1,6 +1,9 @@
-// The kernel as a template parameter: the `kernel` concept, and `linux_kernel`, one thin function per system call.
-// Any thread may call them; what the kernel asks of two calls on one context is said at basic_context.
-// This is the one place where errno becomes -errno: everything above speaks of negative results.
+// The kernel as a template parameter: the concept `kernel`, and `linux_kernel`, which has one thin function for each
+// system call. Only here does errno become -errno: everything above sees negative results.
+//     kaio::aio_context_id id = 0;
+//     if (int const error = kaio::linux_kernel::io_setup(32, &id); error < 0) return error; // -EAGAIN, say
+//     kaio::linux_kernel::io_destroy(id);
+// Any thread may call these. basic_context says which calls on one context may run side by side.
 #pragma once
 
 #include <cerrno>
@@ -22,41 +25,41 @@
 
 namespace kaio::inline KAIO_BUILD {
 
-// What a context and a loop need of a kernel. Results are the kernel's: not negative, or a negative errno.
-// No function may throw.
+// What a context and a loop need of a kernel. Results are as the kernel's: not negative, or a negative errno.
+// A policy is copied and moved with its context. No function may throw.
 template <class Kernel>
 concept kernel = requires(Kernel k, aio_context_id id, iocb** batch, iocb* block, io_event* events,
                           const kernel_timespec* timeout, const sigset_t* blocked, void* memory, std::size_t size,
                           const unsigned* mark) {
-    // io_setup(2): a context for `unsigned` events; its id goes to the pointer, which must point at 0.
+    // io_setup(2): makes a context for so many events, and writes its id to the pointer, where 0 must be.
     { k.io_setup(0u, &id) } noexcept -> std::same_as<int>;
-    // io_destroy(2): waits for requests in flight; their events are lost.
+    // io_destroy(2): waits for requests in flight, whose events are lost.
     { k.io_destroy(id) } noexcept -> std::same_as<int>;
-    // io_submit(2): takes a prefix of the batch and says how long it is, or why the first one was refused.
+    // io_submit(2): takes a prefix of the batch. Returns its length, or why the first request is refused.
     { k.io_submit(id, 0l, batch) } noexcept -> std::same_as<long>;
-    // io_getevents(2): waits for at least min (first) and takes at most max (second) events; no timeout: for ever.
+    // io_getevents(2): waits for at least min (first) events and takes at most max (second). No timeout means forever.
     { k.io_getevents(id, 0l, 0l, events, timeout) } noexcept -> std::same_as<long>;
-    // io_pgetevents(2): the same with a signal mask for the time of the wait.
+    // io_pgetevents(2): the same, with a signal mask during the wait.
     { k.io_pgetevents(id, 0l, 0l, events, timeout, blocked) } noexcept -> std::same_as<long>;
-    // io_cancel(2): -EINPROGRESS when the request's event will come through the ring.
+    // io_cancel(2): returns -EINPROGRESS if the request's event will come through the ring.
     { k.io_cancel(id, block, events) } noexcept -> std::same_as<int>;
     // Monotonic time in nanoseconds.
     { k.now() } noexcept -> std::same_as<std::int64_t>;
     // Called between two looks at an empty ring.
     { k.relax() } noexcept;
-    // Called before each look at a ring: a kernel that is simulated lets time pass here.
+    // Called before each look at a ring, because a look makes no system call: a simulated kernel lets time pass here.
     { k.look() } noexcept;
-    // A mark as sys/process.hpp has it, or null if there is no memory for one. And its end.
+    // Makes a mark as sys/process.hpp has it, or returns null without memory for one. And gives it back.
     { k.mark_process() } noexcept -> std::same_as<const unsigned*>;
     { k.unmark_process(mark) } noexcept;
-    // Keeps the ring's memory from children made by fork.
+    // Keeps the ring's memory out of children made by fork.
     { k.keep_from_children(memory, size) } noexcept;
-    // A descriptor of which io_submit reads 0 bytes at once: what wakes a loop that sleeps. And its end.
+    // Opens a descriptor from which io_submit reads 0 bytes at once: that wakes a sleeping loop. And closes it.
     { k.open_waker() } noexcept -> std::same_as<int>;
     { k.close_waker(0) } noexcept;
 };
 
-// Linux, through syscall(2). Empty and stateless; the numbers are those of the target that is compiled for.
+// Linux, by syscall(2). It is empty and has no state.
 struct linux_kernel {
     static int io_setup(unsigned events, aio_context_id* id) noexcept {
         return static_cast<int>(checked(::syscall(__NR_io_setup, events, id)));
@@ -71,7 +74,7 @@ struct linux_kernel {
         return static_cast<int>(checked(::syscall(__NR_io_cancel, id, block, result)));
     }
 
-    // Plain io_getevents wherever there is one: container seccomp profiles have denied io_pgetevents.
+    // Calls plain io_getevents where there is one, because seccomp profiles of containers have denied io_pgetevents.
     static long io_getevents(aio_context_id id, long min, long max, io_event* events,
                              const kernel_timespec* timeout) noexcept {
 #if defined(__NR_io_getevents)
@@ -83,7 +86,7 @@ struct linux_kernel {
         return io_pgetevents(id, min, max, events, timeout, nullptr);
     }
 
-    // ENOSYS where the kernel (before 4.18) or a seccomp filter (EPERM) has no io_pgetevents.
+    // Errors: ENOSYS where the kernel (before 4.18) or a seccomp filter (EPERM) has no io_pgetevents.
     static long io_pgetevents(aio_context_id id, long min, long max, io_event* events, const kernel_timespec* timeout,
                               const sigset_t* mask) noexcept {
         aio_sigset const set{reinterpret_cast<std::uintptr_t>(mask), sigset_size};
@@ -101,7 +104,7 @@ struct linux_kernel {
         return result == -EPERM ? -ENOSYS : result;
     }
 
-    // From the vDSO: no system call where the clock source allows it.
+    // System calls: none where the clock source lets the vDSO read it.
     static std::int64_t now() noexcept {
         timespec t{};
         ::clock_gettime(CLOCK_MONOTONIC, &t);
@@ -118,7 +121,7 @@ struct linux_kernel {
 #endif
     }
 
-    // The end of a pipe for reading: any kernel and any security policy has pipes.
+    // The reading end of a pipe whose other end is closed: every kernel and security policy has pipes.
     static int open_waker() noexcept {
         int ends[2];
         long const made = checked(::syscall(__NR_pipe2, ends, O_CLOEXEC));
@@ -144,7 +147,7 @@ private:
 
     static long checked(long result) noexcept { return result < 0 ? -errno : result; }
 
-    // Timeouts are relative, so one that needs more than 31 bits of seconds (68 years) is as good as the longest.
+    // Timeouts are relative. One of more than 31 bits of seconds (68 years) becomes the longest that there is.
     static const kernel_timespec32* narrowed(const kernel_timespec* wide, kernel_timespec32& narrow) noexcept {
         if (!wide) return nullptr;
         narrow.tv_sec = wide->tv_sec > INT32_MAX ? INT32_MAX : static_cast<std::int32_t>(wide->tv_sec);

@@ -1,7 +1,7 @@
 // reset_on_move and owned: members that move by themselves, so that the classes around them can say `= default`:
 //     detail::reset_on_move<std::size_t> size_;            // 0 in what was moved from
 //     detail::owned<int, -1, close_descriptor> fd_;        // closed when it is replaced or destroyed
-// Neither allocates, and neither has a cost in the generated code. They are as thread-safe as their values.
+// Neither allocates or makes a system call. They are used by one thread at a time.
 #pragma once
 
 #include <kaio/sys/language.hpp>
@@ -39,8 +39,8 @@ private:
     T value_ = Empty;
 };
 
-// A value that stands for something that must be given back: `Release{}(value)` is called once for each value but Empty,
-// when another replaces it or its owner is destroyed. Moving sets it to Empty where it was. Release must not throw.
+// A value that names what must be given back. `Release{}(value)` is called once for each value but Empty, when another
+// replaces it or its owner is destroyed. Moving sets it to Empty where it was. Release must not throw.
 template <class T, T Empty, class Release> class owned {
 public:
     constexpr owned() noexcept = default;

@@ -117,7 +117,7 @@ static_assert(noexcept(std::declval<kaio::loop&>().flush()));
 static_assert(noexcept(kaio::loop::try_make(1)));
 static_assert(noexcept(kaio::file::try_open("", 0)) && noexcept(kaio::file::try_adopt(0)));
 static_assert(noexcept(kaio::aligned_buffer::try_make(1)) && noexcept(kaio::buffer_pool::try_make(1, 1)));
-static_assert(noexcept(std::declval<kaio::buffer_pool&>().take()));
+static_assert(noexcept(std::declval<kaio::buffer_pool&>().acquire()));
 
 // An observer that is not there takes no room.
 static_assert(sizeof(kaio::basic_loop<kaio::linux_kernel, kaio::loop_counters>) >= sizeof(kaio::loop) + 56);

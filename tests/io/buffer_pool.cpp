@@ -39,7 +39,10 @@ TEST_CASE("a pool gives each buffer once, aligned and apart, and then none") {
 TEST_CASE("the buffer that was returned last comes first, and handles return theirs once") {
     kaio::buffer_pool pool(3, 64);
     kaio::pooled_buffer a = pool.acquire(), b = pool.acquire();
-    std::byte* const first = a.data();
+    std::byte *const first = a.data(), *const second = b.data();
+    b.reset();
+    b = pool.acquire();
+    CHECK(b.data() == second);
     a.reset();
     CHECK(!a);
     a.reset();

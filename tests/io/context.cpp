@@ -285,6 +285,33 @@ TEST_CASE("an event that is taken before its submission returns is no less than 
     CHECK(context.uses_ring());
 }
 
+TEST_CASE("a request that was refused has no event: a ring that shows one is not trusted") {
+    struct found_ring : test::scripted_kernel {
+        kaio::aio_context_id* found;
+        int io_setup(unsigned events, kaio::aio_context_id* id) const noexcept {
+            int const result = test::scripted_kernel::io_setup(events, id);
+            *found = *id;
+            return result;
+        }
+    };
+    test::script script;
+    kaio::aio_context_id id = 0;
+    kaio::basic_context<found_ring> context(4, {.events = kaio::reaping::ring},
+                                            found_ring{test::scripted_kernel(script), &id});
+    if (!context.uses_ring()) SKIP_TEST("no ring that can be trusted here");
+    char byte = 'x';
+    kaio::iocb block = kaio::write(-1, kaio::view<char>(&byte, 1), 0);
+    kaio::iocb* batch[] = {&block, &block};
+    CHECK(context.submit(batch).error_number() == EBADF);
+    CHECK(context.submit_prefix(batch).error_number() == EBADF);
+    auto* const ring = reinterpret_cast<kaio::aio_ring*>(id);
+    ring->tail = (ring->tail + 1) % ring->nr; // the kernel would not
+    CHECK(context.completions() == 0);
+    kaio::io_event event;
+    CHECK(context.reap({&event, 1}) == 0);
+    CHECK(!context.uses_ring());
+}
+
 TEST_CASE("submit_prefix makes one io_submit, and says how far the kernel came") {
     test::script script;
     script.most_at_once = 2;

@@ -14,8 +14,8 @@ namespace kaio::inline KAIO_BUILD {
 // Memory starts at a multiple of Alignment bytes, a power of two. The default satisfies every common device and file
 // system.
 //
-// Direct I/O needs a length that is a multiple of the file's alignment too. That length is the container's size, which no
-// allocator can round up. A container also fills what it makes: std::vector::resize writes zeros before the kernel
+// Direct I/O needs a length that is a multiple of the file's alignment too. That length is the container's size, which
+// no allocator can round up. A container also fills what it makes: std::vector::resize writes zeros before the kernel
 // overwrites them. aligned_buffer leaves its bytes unwritten.
 template <class T, std::size_t Alignment = 4096> class aligned_allocator {
     static_assert(Alignment != 0 && (Alignment & (Alignment - 1)) == 0, "kaio: an alignment must be a power of two");

@@ -2,8 +2,8 @@
 //     kaio::buffer_pool pool(64, 65536, file.alignment().memory);
 //     kaio::pooled_buffer buffer = pool.acquire();
 //     if (buffer) loop.submit(kaio::read(file, buffer, 0), handler);
-// The pool must outlive its handles, and a handle the requests that name it. The pool may be moved while handles are out.
-// One thread at a time uses a pool and its handles. A forked child may destroy both.
+// The pool must outlive its handles, and a handle the requests that name it. The pool may be moved while handles are
+// out. One thread at a time uses a pool and its handles. A forked child may destroy both.
 #pragma once
 
 #include <cerrno>
@@ -70,8 +70,8 @@ public:
     // `count` buffers (1 or more) of `size` bytes (1 or more), each at a multiple of `alignment` bytes, a power of two.
     // Their pages are zero, and come into being when they are first touched (but see buffer_pool_options::huge_pages).
     // Errors: throws std::system_error with EINVAL for arguments out of range, or ENOMEM. The text names the
-    // precondition or the limit. Allocates: 4 bytes for each buffer. System calls: mmap; with huge pages madvise, or one
-    // more for each page that is set aside.
+    // precondition or the limit. Allocates: 4 bytes for each buffer. System calls: mmap; with huge pages madvise, or
+    // one more for each page that is set aside.
     buffer_pool(std::uint32_t count, std::size_t size, std::size_t alignment = 4096, buffer_pool_options options = {})
         : buffer_pool(unwrap(try_make(count, size, alignment, options), count, size, alignment)) {}
 
@@ -101,8 +101,8 @@ public:
         return pool;
     }
 
-    // A free buffer, or a handle without one (false) if all are out. A pool that was moved from has none. The content is
-    // what the last user left.
+    // A free buffer, or a handle without one (false) if all are out. A pool that was moved from has none. The content
+    // is what the last user left.
     [[nodiscard]] pooled_buffer acquire() noexcept {
         if (available() == 0) return {};
         detail::pool_header* const header = header_.get();

@@ -4,8 +4,8 @@
 //     kaio::iocb* batch[] = {&block};
 //     if (kaio::submission const answer = context.submit(batch); !answer) return answer.error();
 //     unsigned const count = context.wait(events).value("wait"); // events[0].result() is the read's
-// One thread may submit while another reaps and waits. Beyond that, calls come one at a time. No call allocates. Making and
-// destroying a context is slow (about 0.1 and 30 ms), so make it once.
+// One thread may submit while another reaps and waits. Beyond that, calls come one at a time. No call allocates. Making
+// and destroying a context is slow (about 0.1 and 30 ms), so make it once.
 #pragma once
 
 #include <cerrno>
@@ -42,8 +42,8 @@ struct context_options {
     reaping events = reaping::automatic;
 };
 
-// What became of a batch. The kernel took the first accepted() requests, and they will complete. If there is an error(),
-// the kernel refused request number failed() for it. That one and those behind it are the caller's again.
+// What became of a batch. The kernel took the first accepted() requests, and they will complete. If there is an
+// error(), the kernel refused request number failed() for it. That one and those behind it are the caller's again.
 class [[nodiscard]] submission {
 public:
     // `error` is an errno, or 0 for none.
@@ -65,8 +65,8 @@ private:
     int error_;
 };
 
-// It can be moved, with the requests that are in flight; then every call on what was moved from returns EINVAL. So it is
-// in a child made by fork, which does not inherit contexts.
+// It can be moved, with the requests that are in flight; then every call on what was moved from returns EINVAL. So it
+// is in a child made by fork, which does not inherit contexts.
 //
 // The destructor calls io_destroy, which cancels polls and waits for disk requests, so that no buffer is written to
 // afterwards. Events that were not taken are lost: reap first what matters. In a forked child it does nothing.
@@ -78,9 +78,9 @@ public:
     explicit basic_context(unsigned capacity, context_options options = {}, Kernel kernel = {})
         : basic_context(unwrap(try_make(capacity, options, std::move(kernel)), capacity)) {}
 
-    // The same without exceptions. The message() of error() names cause and remedy, and setup_error_text(errno, capacity)
-    // is the text that the constructor throws. Errors: EINVAL (a capacity of 0, or more than about 4 million), EAGAIN
-    // (fs.aio-max-nr), ENOMEM, ENOSYS or EPERM (no native AIO here).
+    // The same without exceptions. The message() of error() names cause and remedy, and setup_error_text(errno,
+    // capacity) is the text that the constructor throws. Errors: EINVAL (a capacity of 0, or more than about 4
+    // million), EAGAIN (fs.aio-max-nr), ENOMEM, ENOSYS or EPERM (no native AIO here).
     static result<basic_context> try_make(unsigned capacity, context_options options = {},
                                           Kernel kernel = {}) noexcept {
         basic_context made(std::move(kernel));
@@ -155,8 +155,8 @@ public:
     // taken. Those are fewer than `min` after the limit or a signal, or when fewer are in flight: it never waits for
     // nothing. The limit ends the wait and no request: what is in flight stays so, and keeps its buffer. `mask` is the
     // signal mask during the wait (4.18).
-    // Errors: EINTR, if no event was taken. EINVAL, if `min` events do not fit or the context is not usable. ENOSYS, for a
-    // mask where the kernel or a seccomp filter has no io_pgetevents: there let the signal's handler write to an
+    // Errors: EINTR, if no event was taken. EINVAL, if `min` events do not fit or the context is not usable. ENOSYS,
+    // for a mask where the kernel or a seccomp filter has no io_pgetevents: there let the signal's handler write to an
     // eventfd, and poll that. System calls: none if the ring has enough events, else one io_getevents or io_pgetevents.
     result<unsigned> wait(view<io_event> events, unsigned min = 1, duration limit = {},
                           const sigset_t* mask = nullptr) noexcept {
@@ -216,8 +216,8 @@ public:
     // The number of requests that the context was made for. The kernel may take more, which is not to be relied on.
     unsigned capacity() const noexcept { return capacity_; }
 
-    // The number of requests that the kernel has accepted and whose events are not taken. While another thread is inside
-    // submit, its requests may not be counted.
+    // The number of requests that the kernel has accepted and whose events are not taken. While another thread is
+    // inside submit, its requests may not be counted.
     unsigned in_flight() const noexcept {
         unsigned const count = load(accepted_) - reaped();
         return static_cast<int>(count) < 0 ? 0 : count; // an event may be taken before its request is counted
@@ -284,8 +284,8 @@ private:
     }
     static unsigned load(const counter& sum) noexcept { return __atomic_load_n(&sum.get(), __ATOMIC_RELAXED); }
 
-    // Makes one io_submit for the batch of `count` requests (none for an empty one), and returns what it returns. all() or
-    // part() then counts what was accepted.
+    // Makes one io_submit for the batch of `count` requests (none for an empty one), and returns what it returns. all()
+    // or part() then counts what was accepted.
     long offer(view<iocb* const> batch, unsigned count) noexcept {
         for (iocb* block : batch) sanitizers::submitting(block);
         // Announced first: a thread that reaps must never see more events than there can be. Counted as accepted
@@ -349,7 +349,8 @@ private:
 
     handle owned_;
     counter capacity_{};
-    // These count from the beginning, and wrap around. accepted_ follows announced_, which is ahead while io_submit decides.
+    // These count from the beginning, and wrap around. accepted_ follows announced_, which is ahead while io_submit
+    // decides.
     counter announced_{}; // requests that were offered to the kernel and not refused: the submitting thread's
     counter accepted_{};  // requests that the kernel has taken: the submitting thread's
     counter reaped_{};    // events taken: the reaping thread's

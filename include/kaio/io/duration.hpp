@@ -2,8 +2,8 @@
 //     using namespace std::chrono_literals;
 //     loop.run_for(100ms);
 //     context.wait(events, 1, kaio::duration::zero());
-// It is made from any type with count() and a period, as std::chrono's durations are, so kaio does not include <chrono>.
-// Any thread.
+// It is made from any type with count() and a period, as std::chrono's durations are, so kaio does not include
+// <chrono>. Any thread.
 #pragma once
 
 #include <kaio/sys/language.hpp>

@@ -2,8 +2,8 @@
 //     kaio::file file = kaio::file::open("aio.txt", O_RDWR | O_CREAT | O_DIRECT, 0644);
 //     kaio::aligned_buffer buffer(file.alignment().offset, file.alignment().memory);
 //     loop.submit(kaio::read(file, buffer, 0), handler);
-// It must stay open until every request that names it has completed. The kernel holds the file from submission on, but a
-// request that waits in a loop is only a descriptor's number. Distinct files may be used by distinct threads.
+// It must stay open until every request that names it has completed. The kernel holds the file from submission on, but
+// a request that waits in a loop is only a descriptor's number. Distinct files may be used by distinct threads.
 #pragma once
 
 #include <cerrno>
@@ -47,13 +47,15 @@ enum class direct_support : std::uint8_t {
     unsupported, // statx reports that this file has none (ext4 with data=journal), or it is a pipe
 };
 
-// It can be moved, not copied. Its destructor closes the descriptor without looking at the error, which close() returns.
+// It can be moved, not copied. Its destructor closes the descriptor without looking at the error, which close()
+// returns.
 class file {
 public:
     // No file, as after moving from it: fd() is -1.
     file() noexcept = default;
 
-    // open(2), always with O_CLOEXEC, and with O_LARGEFILE for 32-bit programs. `mode` counts with O_CREAT and O_TMPFILE.
+    // open(2), always with O_CLOEXEC, and with O_LARGEFILE for 32-bit programs. `mode` counts with O_CREAT and
+    // O_TMPFILE.
     // Errors: throws std::system_error with the errno of open. For EINVAL the text names O_DIRECT among the reasons.
     // System calls: open, statx, for block devices an ioctl.
     static file open(const char* path, int flags, mode_t mode = 0) {
@@ -106,17 +108,18 @@ public:
 
     // True if O_DIRECT was accepted and means nothing: the kernel reports that this file has no direct I/O. Requests on
     // it go through the page cache, and io_submit does them while the caller waits. Such are ext4 files whose data is
-    // journalled (data=journal, chattr +j) or lies in the inode, with fs-verity, or encrypted without inline encryption.
+    // journalled (data=journal, chattr +j) or lies in the inode, with fs-verity, or encrypted without inline
+    // encryption.
     bool direct_ignored() const noexcept { return o_direct_ && support_ == direct_support::unsupported; }
 
-    // What the kernel reported of direct I/O on this file when this object was made. It may report otherwise later: data
-    // that lies in an inode leaves it when the file grows. So requests on a file with O_DIRECT keep to alignment() even
-    // where it is ignored. file::adopt(file.release()) asks again.
+    // What the kernel reported of direct I/O on this file when this object was made. It may report otherwise later:
+    // data that lies in an inode leaves it when the file grows. So requests on a file with O_DIRECT keep to alignment()
+    // even where it is ignored. file::adopt(file.release()) asks again.
     direct_support support() const noexcept { return support_; }
 
-    // What direct I/O on this file needs, with or without O_DIRECT. It comes from statx with STATX_DIOALIGN (6.1), or for
-    // block devices from BLKSSZGET. Else, and where there is no direct I/O, it is 4096 and 4096, which every common file
-    // system accepts (tmpfs takes any alignment, btrfs needs its sector).
+    // What direct I/O on this file needs, with or without O_DIRECT. It comes from statx with STATX_DIOALIGN (6.1), or
+    // for block devices from BLKSSZGET. Else, and where there is no direct I/O, it is 4096 and 4096, which every common
+    // file system accepts (tmpfs takes any alignment, btrfs needs its sector).
     file_alignment alignment() const noexcept { return alignment_; }
 
     // The size in bytes of a regular file or a block device.
@@ -127,8 +130,7 @@ public:
         struct stat status;
         if (::fstat(fd(), &status) != 0) return failure(errno);
         std::uint64_t size = static_cast<std::uint64_t>(status.st_size);
-        if (S_ISBLK(status.st_mode) && ::ioctl(fd(), detail::ioctl_device_size, &size) != 0)
-            return failure(errno);
+        if (S_ISBLK(status.st_mode) && ::ioctl(fd(), detail::ioctl_device_size, &size) != 0) return failure(errno);
         return size;
     }
 
@@ -164,7 +166,8 @@ private:
         }
     }
 
-    [[noreturn, gnu::__cold__, gnu::__noinline__]] static void throw_open_error(const char* path, int flags, int error) {
+    [[noreturn, gnu::__cold__, gnu::__noinline__]] static void throw_open_error(const char* path, int flags,
+                                                                                int error) {
         char text[4608]; // a path has at most 4096 bytes
         bool const einval = error == EINVAL && (flags & O_DIRECT);
         std::snprintf(text, sizeof text, "kaio: open(\"%.4096s\")%s%s", path, einval ? ": " : "",

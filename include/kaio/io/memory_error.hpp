@@ -1,7 +1,8 @@
 // Why there was no memory for a buffer or a pool, in words: the limit that was met, its figures and the remedy.
 //     auto buffer = kaio::aligned_buffer::try_make(size, 4096);
 //     if (!buffer) log(kaio::buffer_error_text(buffer.error().value(), size, 4096));
-// The limits are looked up in /proc when a text is made, so ask soon after the failure. Any thread. Allocates: the text.
+// The limits are looked up in /proc when a text is made, so ask soon after the failure. Any thread. Allocates: the
+// text.
 #pragma once
 
 #include <kaio/sys/language.hpp>

@@ -1,4 +1,5 @@
-// How things ended, as plain values. io_result: one request. result<T>: one call of kaio, which returns a T or an error.
+// How things ended, as plain values. io_result: one request. result<T>: one call of kaio, which returns a T or an
+// error.
 //     kaio::result<kaio::file> file = kaio::file::try_open("aio.txt", O_RDONLY);
 //     if (!file) return file.error();
 //     loop.submit(kaio::read(*file, buffer, 0), [](kaio::io_result r) { use(r.value("read aio.txt")); });

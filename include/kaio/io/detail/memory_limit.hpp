@@ -1,5 +1,5 @@
-// memory_limit: which limit of this process keeps memory from it, with its figures and the remedy, in words. It looks at
-// /proc when it is made, so it is made soon after the failure. Only texts allocate. Any thread.
+// memory_limit: which limit of this process keeps memory from it, with its figures and the remedy, in words. It looks
+// at /proc when it is made, so it is made soon after the failure. Only texts allocate. Any thread.
 #pragma once
 
 #include <kaio/sys/language.hpp>

@@ -1,6 +1,6 @@
 // pool_header: the part of a buffer_pool that its handles know. It lies on the heap, so that moving the pool leaves it
-// where its handles look. It does not lie with the buffers: a forked child that destroys a handle writes here, and might
-// get no huge page of its own for that. One thread at a time.
+// where its handles look. It does not lie with the buffers: a forked child that destroys a handle writes here, and
+// might get no huge page of its own for that. One thread at a time.
 #pragma once
 
 #include <cassert>
@@ -25,9 +25,9 @@ struct pool_header {
     std::uint32_t free_count;
     const unsigned* process; // see sys/process.hpp; null: there was no memory for a mark
 
-    void* mapping = nullptr;  // null: none yet
-    std::size_t mapped = 0;   // bytes
-    bool huge_pages = false;  // the mapping has them, or may get transparent ones
+    void* mapping = nullptr;      // null: none yet
+    std::size_t mapped = 0;       // bytes
+    bool huge_pages = false;      // the mapping has them, or may get transparent ones
     std::byte* buffers = nullptr; // the first one, inside the mapping
 
     // The free buffers, as a stack: the one that was returned last is the warmest. `count` entries follow the header.

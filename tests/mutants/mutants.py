@@ -138,6 +138,11 @@ breaks(*context, "making do has a floor", "capacity / 2 > options.at_least ? cap
 breaks(*context, "a cancelled poll is a success", "answer == 0 || answer == -EINPROGRESS", "answer == 0")
 breaks(*context, "the limit of a wait is kept", "limit.ns() % 1'000'000'000};", "0};")
 
+# The simulated kernel.
+simulated = ("sim/kernel.hpp", "sim/world")
+breaks(*simulated, "time passes when somebody looks", "void look() const noexcept { world_->look(); }", "void look() const noexcept {}")
+breaks(*simulated, "time passes between two looks", "void relax() const noexcept { world_->relax(); }", "void relax() const noexcept {}")
+
 # The loop's parts.
 queue = ("loop/request_queue.hpp", "loop/loop")
 breaks(*queue, "the kernel never has more than the capacity", "        batch_limit_ -= count;\n        batch_end_ = batch_;", "        batch_end_ = batch_;")

@@ -3,6 +3,8 @@
 // loop's thread's.
 #pragma once
 
+#include <kaio/sys/language.hpp>
+
 #include <cstdint>
 #include <utility>
 

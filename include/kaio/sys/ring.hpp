@@ -73,10 +73,10 @@ public:
         unsigned const count = there < max ? there : max;
         unsigned const to_end = nr_ - head;
         unsigned const first = count < to_end ? count : to_end;
-        const io_event* slots = static_cast<const io_event*>(static_cast<const void*>(ring_.get() + 1));
-        std::memcpy(events, slots + head, first * sizeof(io_event));
+        const io_event* entries = static_cast<const io_event*>(static_cast<const void*>(ring_.get() + 1));
+        std::memcpy(events, entries + head, first * sizeof(io_event));
         if (first != count) [[unlikely]]
-            std::memcpy(events + first, slots, (count - first) * sizeof(io_event));
+            std::memcpy(events + first, entries, (count - first) * sizeof(io_event));
 
         unsigned const next = head + count;
         // Release: the kernel may fill these slots as soon as it sees the new head.

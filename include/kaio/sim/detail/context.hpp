@@ -34,7 +34,7 @@ public:
     // Puts an event into the ring. REQUIRES: its request was let in when the context was not full.
     void post(const io_event& event) noexcept {
         unsigned const tail = ring_->tail;
-        slots()[tail] = event;
+        entries()[tail] = event;
         __atomic_store_n(&ring_->tail, tail + 1 == nr_ ? 0 : tail + 1, __ATOMIC_RELEASE);
     }
 
@@ -43,7 +43,7 @@ public:
         unsigned const there = finished(), count = there < max ? there : max;
         unsigned head = ring_->head;
         for (unsigned i = 0; i < count; ++i) {
-            events[i] = slots()[head];
+            events[i] = entries()[head];
             if (++head == nr_) head = 0;
         }
         if (count != 0) __atomic_store_n(&ring_->head, head, __ATOMIC_RELEASE);
@@ -55,7 +55,7 @@ public:
 
 private:
     static_assert(sizeof(aio_ring) == sizeof(io_event));
-    io_event* slots() const noexcept { return memory_.get() + 1; }
+    io_event* entries() const noexcept { return memory_.get() + 1; }
 
     unsigned capacity_, nr_;             // nr_: slots in the ring, one of which stays empty
     std::unique_ptr<io_event[]> memory_; // the header, then the slots

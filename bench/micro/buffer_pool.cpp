@@ -29,7 +29,7 @@ template <class Owner, class Take> std::array<Owner, many> take_many(Take take) 
 
 TEST_CASE("buffers for direct I/O") {
     kaio::buffer_pool pool(many, size);
-    auto const from_pool = [&] { return pool.take(); };
+    auto const from_pool = [&] { return pool.acquire(); };
     auto const from_heap = [] { return allocated(std::aligned_alloc(size, size)); };
     auto const aligned = [] { return kaio::aligned_buffer(size, size); };
 

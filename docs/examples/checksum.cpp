@@ -90,7 +90,7 @@ int main(int argc, char** argv) {
     bool failed = false;
 
     auto const one = [&](std::size_t index) -> kaio::task<> {
-        kaio::pooled_buffer const buffer = buffers.take();
+        kaio::pooled_buffer const buffer = buffers.acquire();
         std::string line;
         try {
             char number[16];

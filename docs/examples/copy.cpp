@@ -169,7 +169,7 @@ void copy_some(copy_job& job, std::size_t block_size, std::size_t alignment) {
     kaio::buffer_pool buffers(job.wanted.queue_depth, block_size, alignment, {.huge_pages = true});
     kaio::loop loop(job.wanted.queue_depth);
     std::vector<kaio::task<>> tasks;
-    for (std::uint32_t i = 0; i < job.wanted.queue_depth; ++i) tasks.push_back(copy_blocks(job, loop, buffers.take()));
+    for (std::uint32_t i = 0; i < job.wanted.queue_depth; ++i) tasks.push_back(copy_blocks(job, loop, buffers.acquire()));
     kaio::sync_wait(loop, kaio::when_all(std::move(tasks)));
 }
 

@@ -33,8 +33,8 @@ int main() {
     watch(pipe.fd());
     watch(notifier.fd());
 
-    loop.submit(kaio::write(file, buffer, 0), [&](kaio::io_result r) {
-        std::printf("%zu bytes: %s\n", r.bytes(), r.error().message().c_str());
+    loop.submit(kaio::fully(kaio::write(file, buffer, 0)), [&](kaio::transfer_result r) {
+        std::printf("%zu bytes written\n", r.value("write aio.txt")); // throws if it failed
         // Requests that handlers submit need no update(): poll, in which they are called, ends with it.
         loop.submit(kaio::after(20ms), [&](kaio::io_result) { --left, std::puts("20 ms later"); });
         --left;

@@ -62,7 +62,7 @@ private:
         std::iota(blocks.begin(), blocks.end(), first_block);
         outcome total; // only this thread touches it, so that no atomic is needed
         co_await kaio::for_each_concurrent(blocks, reads_at_once, [&](std::int64_t block) -> kaio::task<> {
-            kaio::pooled_buffer const buffer = buffers_.take();
+            kaio::pooled_buffer const buffer = buffers_.acquire();
             auto const got = co_await loop_.submit(kaio::fully(kaio::read(file, buffer, block * block_size)));
             total.lines += std::ranges::count(std::span(buffer.data(), got.bytes()), std::byte{'\n'});
             if (!got) total.error = got.error();

@@ -12,8 +12,8 @@ int main() {
     std::ranges::fill(buffer, std::byte{'@'});
 
     kaio::loop loop(128); // room for 128 requests in flight
-    loop.submit(kaio::write(file, buffer, 0), [](kaio::io_result r) {
-        std::printf("%zu bytes: %s\n", r.bytes(), r.error().message().c_str());
+    loop.submit(kaio::fully(kaio::write(file, buffer, 0)), [](kaio::transfer_result r) {
+        std::printf("%zu bytes written\n", r.value("write aio.txt")); // throws if it failed
     });
     loop.run();   // returns when nothing is in flight
     file.close(); // some file systems find out only now

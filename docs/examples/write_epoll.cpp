@@ -24,8 +24,9 @@ int main() {
     epoll_event interest{.events = EPOLLIN, .data = {.fd = completions.fd()}};
     ::epoll_ctl(epoll.fd(), EPOLL_CTL_ADD, completions.fd(), &interest);
 
-    loop.submit(kaio::write(file, buffer, 0).notify(completions.fd()),
-                [](kaio::io_result r) { std::printf("%zu bytes: %s\n", r.bytes(), r.error().message().c_str()); });
+    loop.submit(kaio::fully(kaio::write(file, buffer, 0).notify(completions.fd())), [](kaio::transfer_result r) {
+        std::printf("%zu bytes written\n", r.value("write aio.txt")); // throws if it failed
+    });
 
     for (;;) {
         loop.poll();  // calls the handlers of what has completed

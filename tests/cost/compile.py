@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""compile.py INCLUDE [--instructions | --time]: what kaio's headers cost to compile with g++, against <liburing.h>.
+"""compile.py INCLUDE [--time]: what kaio's headers cost to compile with g++ in a program that already includes what most
+programs do (docs/decisions/compile-cost.md): the instructions of the compiler with kaio, over those without, have a limit.
 
-By itself it counts preprocessed lines, which have limits. Both options print, and judge nothing: the instructions of the
-compiler (callgrind, a minute), and CPU times, medians of interleaved runs."""
+--time prints CPU times instead, medians of interleaved runs, and judges nothing."""
 
 import os
 import resource
@@ -17,85 +17,57 @@ import callgrind
 import report
 
 include = sys.argv[1]
-yardstick = "liburing.h"
-limits = {"kaio/io/context.hpp": 0.80, "kaio/kaio.hpp": 0.95}  # × the lines of the yardstick
+yardstick = ["vector", "string", "memory", "map", "algorithm", "functional", "chrono"]
+# × the instructions of the yardstick alone: the figure of November 2026 (1.102, g++ 12), plus 5 %.
+limits = {"kaio/kaio.hpp": 1.16}
 
 
-gxx = ["g++", "-std=c++20", "-I", include, "-x", "c++"]
-preprocess = [*gxx, "-E", "-P", "-"]
-
-
-def preprocessed(header):
-    return subprocess.run(preprocess, input=f"#include <{header}>\n", capture_output=True, text=True)
-
-
-def lines(header):
-    """That are left by the preprocessor and not empty."""
-    done = preprocessed(header)
-    done.check_returncode()
-    return done.stdout.count("\n")
-
-
-def to_compile(header, folder):
-    source = os.path.join(folder, header.replace("/", "_") + ".cpp")
+def command(folder, headers):
+    source = os.path.join(folder, f"{len(headers)}-{os.path.basename(headers[-1])}.cpp")
     with open(source, "w", encoding="utf-8") as file:
-        file.write(f"#include <{header}>\n")
-    return [*gxx, "-c", source, "-o", "/dev/null"]
+        file.write("".join(f"#include <{header}>\n" for header in headers))
+    return ["g++", "-std=c++20", "-I", include, "-c", source, "-o", os.devnull]
 
 
-def missing():
-    if not shutil.which("g++"):
-        return "g++ is not installed"
-    if preprocessed(yardstick).returncode != 0:
-        return f"<{yardstick}> is not installed (Debian: liburing-dev)"
-    return None
-
-
-def no_longer(header):
+def cost(header):
     def case():
-        if missing():
-            raise report.Skip(missing())
-        base, ours = lines(yardstick), lines(header)
-        if ours <= limits[header] * base:
+        if not shutil.which("g++"):
+            raise report.Skip("g++ is not installed")
+        with tempfile.TemporaryDirectory() as folder:
+            without, ours = (
+                callgrind.instructions(command(folder, headers), timeout=280) for headers in (yardstick, [*yardstick, header])
+            )
+        print(f"{header}: {ours / 1e6:.0f} million instructions, without it {without / 1e6:.0f}: {ours / without:.3f} ×")
+        if ours <= limits[header] * without:
             return None
         return (
-            f"{header}: {ours} preprocessed lines, {ours / base:.3f} × the {base} of {yardstick}; at most {limits[header]} × "
-            f"is promised. To repeat it: echo '#include <{header}>' | {' '.join(preprocess)} | wc -l"
+            f"more than {limits[header]} ×. To repeat it: compile a file with the {len(yardstick)} headers of the yardstick, and one "
+            f"with <{header}> too, each by valgrind --tool=callgrind --trace-children=yes g++ -std=c++20 -I {include} -c"
         )
 
     return case
 
 
-def cpu_times(commands, rounds):
-    def once(command):
+def cpu_times(commands, rounds=21):
+    def once(line):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(command, check=True)
+        subprocess.run(line, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    times = {header: [] for header in commands}
+    times = {what: [] for what in commands}
     for _ in range(rounds):
-        for header, command in commands.items():
-            times[header].append(once(command))
-    return {header: statistics.median(taken) for header, taken in times.items()}
-
-
-def show(measure, unit):
-    with tempfile.TemporaryDirectory() as folder:
-        figures = measure({header: to_compile(header, folder) for header in (yardstick, "system_error", *limits)})
-    for header, figure in figures.items():
-        print(f"{header}: {figure:.3f} {unit}, {figure / figures[yardstick]:.3f} × {yardstick}", flush=True)
-
-
-def instructions(commands):
-    return {header: callgrind.instructions(command, timeout=900) / 1e9 for header, command in commands.items()}
+        for what, line in commands.items():
+            times[what].append(once(line))
+    return {what: statistics.median(taken) for what, taken in times.items()}
 
 
 if sys.argv[2:] == ["--time"]:
-    show(lambda commands: cpu_times(commands, 21), "s of CPU")
-elif sys.argv[2:] == ["--instructions"]:
-    show(instructions, "thousand million instructions")
+    with tempfile.TemporaryDirectory() as folder:
+        commands = {"the yardstick": command(folder, yardstick)}
+        commands |= {f"with <{header}>": command(folder, [*yardstick, header]) for header in limits}
+        figures = cpu_times(commands)
+    for what, seconds in figures.items():
+        print(f"{what}: {seconds:.3f} s of CPU, {seconds / figures['the yardstick']:.3f} ×")
 else:
-    if not missing():
-        show(lambda commands: cpu_times(commands, 3), "s of CPU")
-    report.run([(f"{header}, at most {limit} × the lines of {yardstick}", no_longer(header)) for header, limit in limits.items()])
+    report.run([(f"{header}, at most {limit} × a program without it", cost(header)) for header, limit in limits.items()])

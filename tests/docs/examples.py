@@ -40,7 +40,7 @@ def writes(name, folder):
         if len(data) != unit(folder) and len(data) != 4096:
             return f"{len(data)} bytes in aio.txt"
         lines = done.stdout.splitlines()
-        if f"{len(data)} bytes: Success" not in lines:
+        if f"{len(data)} bytes written" not in lines:
             return f"it prints {lines}"
         if (len(data) > 1024) != (f"this file system writes {len(data)} bytes at a time" in lines):
             return f"it prints {lines} for {len(data)} bytes"
@@ -56,10 +56,10 @@ def foreign_loop():
         if done.returncode != 0 and "refuses O_DIRECT" in done.stderr:
             raise report.Skip(f"the file system of {os.getcwd()} has no direct I/O")
         lines = done.stdout.splitlines()
-        wanted = ["20 ms later", "4096 bytes: Success", "from the pipe: a message", "posted by another thread"]
+        wanted = ["20 ms later", "4096 bytes written", "from the pipe: a message", "posted by another thread"]
         if done.returncode != 0 or done.stderr or sorted(lines) != wanted:
             return f"exit status {done.returncode}\n{done.stdout}{done.stderr}"
-        if lines.index("20 ms later") < lines.index("4096 bytes: Success"):
+        if lines.index("20 ms later") < lines.index("4096 bytes written"):
             return "the timer expired before it was submitted"
         with open(os.path.join(place, "aio.txt"), "rb") as file:
             return None if file.read() == b"@" * 4096 else "aio.txt differs"

@@ -48,7 +48,7 @@ public:
             return;
         }
         for (const kaio::io_event& event : std::span(events).first(*taken)) {
-            CHECK(event.obj == reinterpret_cast<std::uintptr_t>(&requests_[event.data].block));
+            CHECK(event.request() == &requests_[event.data].block);
             finished(event.data, event.res);
         }
     }

@@ -9,6 +9,7 @@ sys.path.append(os.path.join(os.path.dirname(__file__), "..", "support"))
 import report
 
 # A floor is a folder of include/kaio, and the ground is its version; a header includes from its own floor or a lower one.
+# A folder's detail/ is for that folder's own headers only.
 FLOORS = ("version.hpp", "sys", "io", "loop", "coro")
 # Beside the floors: what a folder, or a header at the top, may include from.
 BESIDE = {
@@ -27,6 +28,11 @@ def place_of(header):
     return header.split("/")[1]
 
 
+def is_detail(header):
+    """kaio/io/detail/text.hpp -> True"""
+    return header.split("/")[2:3] == ["detail"]
+
+
 def includes(include, header):
     with open(os.path.join(include, header), encoding="utf-8") as file:
         # `__has_include` is no include; a directive that is not a plain one is returned whole.
@@ -42,6 +48,8 @@ def complaints(include, header):
     if allowed(place) is None:
         yield f"the table of floors does not know {place}"
         return
+    if len(header.split("/")) > (4 if is_detail(header) else 3):
+        yield "a floor has no folders but detail"
     for quote, name in includes(include, header):
         if quote == "":
             yield f"an include that can't be read: {name}"
@@ -54,6 +62,8 @@ def complaints(include, header):
                 yield f"includes {name}, which does not exist"
             elif place_of(name) not in allowed(place):
                 yield f"includes {name}: {place} may include from: {', '.join(allowed(place)) or 'nothing'}"
+            elif is_detail(name) and place_of(name) != place:
+                yield f"includes {name}, which is for the headers of {place_of(name)} only"
 
 
 def cycle(include):
@@ -99,6 +109,26 @@ TREES = {
         },
         None,
     ),
+    "a detail of its own floor": (
+        {
+            "io/detail/a.hpp": "#include <kaio/io/b.hpp>\n#include <kaio/io/detail/c.hpp>",
+            "io/b.hpp": "",
+            "io/detail/c.hpp": "",
+            "io/d.hpp": "#include <kaio/io/detail/a.hpp>",
+        },
+        None,
+    ),
+    "a detail of a lower floor": (
+        {"io/detail/a.hpp": "", "loop/b.hpp": "#include <kaio/io/detail/a.hpp>"},
+        "loop/b.hpp: includes kaio/io/detail/a.hpp, which is for the headers of io only",
+    ),
+    "a detail in a detail of another floor": (
+        {"io/detail/a.hpp": "", "loop/detail/b.hpp": "#include <kaio/io/detail/a.hpp>"},
+        "for the headers of io only",
+    ),
+    "a detail of a higher floor": ({"loop/detail/a.hpp": "", "io/b.hpp": "#include <kaio/loop/detail/a.hpp>"}, "may include from"),
+    "an umbrella with a detail": ({"io/detail/a.hpp": "", "kaio.hpp": "#include <kaio/io/detail/a.hpp>"}, "for the headers of io only"),
+    "another folder in a floor": ({"io/net/a.hpp": ""}, "no folders but detail"),
     "an include from a higher floor": ({"loop/a.hpp": "", "io/b.hpp": "#include <kaio/loop/a.hpp>"}, "io/b.hpp"),
     "an indented one": ({"io/a.hpp": "", "sys/b.hpp": "  #  include <kaio/io/a.hpp>"}, "sys/b.hpp"),
     "a floor that includes the umbrella": ({"kaio.hpp": "", "coro/a.hpp": "#include <kaio/kaio.hpp>"}, "coro/a.hpp"),

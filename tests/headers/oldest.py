@@ -58,9 +58,9 @@ def example(compiler, name):
         done = subprocess.run([program], cwd=place, capture_output=True, text=True, timeout=60)
         if "allow io_setup" in done.stderr or "no native AIO" in done.stderr:
             raise report.Skip("no native AIO here")
-        if "Success" not in done.stdout and "O_DIRECT" in done.stderr:
+        if "bytes written" not in done.stdout and "O_DIRECT" in done.stderr:
             raise report.Skip(f"{place} is on a file system without direct I/O")
-        return None if done.returncode == 0 and "Success" in done.stdout else done.stdout + done.stderr
+        return None if done.returncode == 0 and "bytes written" in done.stdout else done.stdout + done.stderr
 
 
 def kept(compiler):

@@ -72,7 +72,7 @@ int raw(const kaio::file& file) {
     kaio::context context(32, {.at_least = 1, .events = kaio::reaping::syscall});
     kaio::buffer_pool pool(2, 512);
     std::vector<unsigned char, kaio::aligned_allocator<unsigned char>> bytes(512);
-    kaio::pooled_buffer const buffer = pool.take();
+    kaio::pooled_buffer const buffer = pool.acquire();
     kaio::iocb blocks[] = {kaio::read(file, buffer, 0), kaio::write(file, bytes, 0)};
     kaio::iocb* batch[] = {&blocks[0], &blocks[1]};
     kaio::submission const answer = context.submit(batch);

@@ -18,7 +18,7 @@ TEST_CASE("a pool gives each buffer once, aligned and apart, and then none") {
     CHECK(pool.buffer_size() == size);
     std::vector<kaio::pooled_buffer> taken;
     for (unsigned i = 0; i < 37; ++i) {
-        taken.push_back(pool.take());
+        taken.push_back(pool.acquire());
         REQUIRE(taken.back());
         REQUIRE(taken.back().size() == size);
         REQUIRE(reinterpret_cast<std::uintptr_t>(taken.back().data()) % alignment == 0);
@@ -28,7 +28,7 @@ TEST_CASE("a pool gives each buffer once, aligned and apart, and then none") {
     for (unsigned i = 0; i < 37; ++i)
         for (std::byte const b : taken[i]) REQUIRE(b == static_cast<std::byte>(i));
 
-    kaio::pooled_buffer const none = pool.take();
+    kaio::pooled_buffer const none = pool.acquire();
     CHECK(!none);
     CHECK(none.data() == nullptr);
     CHECK(none.size() == 0);
@@ -38,13 +38,16 @@ TEST_CASE("a pool gives each buffer once, aligned and apart, and then none") {
 
 TEST_CASE("the buffer that was returned last comes first, and handles return theirs once") {
     kaio::buffer_pool pool(3, 64);
-    kaio::pooled_buffer a = pool.take(), b = pool.take();
-    std::byte* const first = a.data();
+    kaio::pooled_buffer a = pool.acquire(), b = pool.acquire();
+    std::byte *const first = a.data(), *const second = b.data();
+    b.reset();
+    b = pool.acquire();
+    CHECK(b.data() == second);
     a.reset();
     CHECK(!a);
     a.reset();
     CHECK(pool.available() == 2);
-    kaio::pooled_buffer c = pool.take();
+    kaio::pooled_buffer c = pool.acquire();
     CHECK(c.data() == first);
     kaio::pooled_buffer d(std::move(c));
     CHECK(!c);
@@ -59,10 +62,10 @@ TEST_CASE("the buffer that was returned last comes first, and handles return the
 
 TEST_CASE("a pool may be moved while its buffers are out") {
     kaio::buffer_pool first(2, 128);
-    kaio::pooled_buffer buffer = first.take();
+    kaio::pooled_buffer buffer = first.acquire();
     kaio::buffer_pool second(std::move(first));
     CHECK(first.count() == 0);
-    CHECK(!first.take());
+    CHECK(!first.acquire());
     CHECK(second.available() == 1);
     buffer.reset();
     CHECK(second.available() == 2);
@@ -75,7 +78,7 @@ TEST_CASE("huge pages, or quietly none") {
     kaio::buffer_pool pool(1000, 4096, 4096, {.huge_pages = true});
     std::set<std::byte*> all;
     std::vector<kaio::pooled_buffer> taken;
-    while (kaio::pooled_buffer buffer = pool.take()) {
+    while (kaio::pooled_buffer buffer = pool.acquire()) {
         buffer.data()[4095] = std::byte{1};
         all.insert(buffer.data());
         taken.push_back(std::move(buffer));
@@ -96,7 +99,7 @@ TEST_CASE("a pool that can't be is refused") {
 
 TEST_CASE("a forked child may destroy a pool whose buffers are out: they are with its parent's requests") {
     auto pool = std::make_unique<kaio::buffer_pool>(2, 512);
-    auto out = std::make_unique<kaio::pooled_buffer>(pool->take());
+    auto out = std::make_unique<kaio::pooled_buffer>(pool->acquire());
     CHECK(test::in_child([&] {
               std::signal(SIGABRT, SIG_DFL); // not Catch2's
               (void)out.release();           // as a handler that is never called

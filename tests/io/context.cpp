@@ -38,7 +38,7 @@ std::int64_t result_of(kaio::context& context, const kaio::request& request) {
     if (auto const answer = context.submit(batch); !answer) return -answer.error_number();
     kaio::io_event event;
     REQUIRE(*context.wait({&event, 1}) == 1);
-    CHECK(event.obj == reinterpret_cast<std::uintptr_t>(&block));
+    CHECK(event.request() == &block);
     return event.res;
 }
 
@@ -283,6 +283,96 @@ TEST_CASE("an event that is taken before its submission returns is no less than 
     kaio::io_event event;
     CHECK(*context.wait({&event, 1}) == 1);
     CHECK(context.uses_ring());
+}
+
+TEST_CASE("a request that was refused has no event: a ring that shows one is not trusted") {
+    struct found_ring : test::scripted_kernel {
+        kaio::aio_context_id* found;
+        int io_setup(unsigned events, kaio::aio_context_id* id) const noexcept {
+            int const result = test::scripted_kernel::io_setup(events, id);
+            *found = *id;
+            return result;
+        }
+    };
+    test::script script;
+    kaio::aio_context_id id = 0;
+    kaio::basic_context<found_ring> context(4, {.events = kaio::reaping::ring},
+                                            found_ring{test::scripted_kernel(script), &id});
+    if (!context.uses_ring()) SKIP_TEST("no ring that can be trusted here");
+    char byte = 'x';
+    kaio::iocb block = kaio::write(-1, kaio::view<char>(&byte, 1), 0);
+    kaio::iocb* batch[] = {&block, &block};
+    CHECK(context.submit(batch).error_number() == EBADF);
+    CHECK(context.submit_prefix(batch).error_number() == EBADF);
+    auto* const ring = reinterpret_cast<kaio::aio_ring*>(id);
+    ring->tail = (ring->tail + 1) % ring->nr; // the kernel would not
+    CHECK(context.completions() == 0);
+    kaio::io_event event;
+    CHECK(context.reap({&event, 1}) == 0);
+    CHECK(!context.uses_ring());
+}
+
+TEST_CASE("submit_prefix makes one io_submit, and says how far the kernel came") {
+    test::script script;
+    script.most_at_once = 2;
+    kaio::basic_context<test::scripted_kernel> context(8, {}, test::scripted_kernel(script));
+    char bytes[3] = {'a', 'b', 'c'};
+    test::temporary_file file(16);
+    std::array<kaio::iocb, 4> blocks{};
+    for (std::size_t i = 0; i < 3; ++i)
+        blocks[i] = kaio::write(file.fd(), kaio::view<char>(&bytes[i], 1), static_cast<std::int64_t>(i));
+    blocks[3] = kaio::write(-1, kaio::view<char>(bytes, 1), 0);
+    kaio::iocb* batch[] = {&blocks[0], &blocks[1], &blocks[2], &blocks[3]};
+    kaio::view<kaio::iocb* const> rest = batch;
+
+    auto answer = context.submit_prefix(rest);
+    CHECK(answer);
+    CHECK(answer.accepted() == 2);
+    CHECK(script.submits == 1);
+    CHECK(context.in_flight() == 2);
+    rest = rest.subspan(2);
+    answer = context.submit_prefix(rest); // the kernel takes what is before the bad one
+    CHECK(answer);
+    CHECK(answer.accepted() == 1);
+    answer = context.submit_prefix(rest.subspan(1));
+    CHECK(!answer);
+    CHECK(answer.accepted() == 0);
+    CHECK(answer.error_number() == EBADF);
+    CHECK(context.submit_prefix({}));
+    CHECK(script.submits == 3);
+    CHECK(context.in_flight() == 3);
+    std::array<kaio::io_event, 4> events;
+    CHECK(*context.wait(events, 3) == 3);
+    CHECK(context.uses_ring());
+}
+
+TEST_CASE("a batch of which the kernel takes parts is submitted whole, or up to the request that it refuses") {
+    test::script script;
+    script.most_at_once = 2;
+    kaio::basic_context<test::scripted_kernel> context(8, {}, test::scripted_kernel(script));
+    char bytes[6] = {};
+    test::temporary_file file(16);
+    std::array<kaio::iocb, 6> blocks{};
+    std::array<kaio::iocb*, 6> batch{};
+    for (std::size_t i = 0; i < 6; ++i) {
+        blocks[i] = kaio::write(file.fd(), kaio::view<char>(&bytes[i], 1), static_cast<std::int64_t>(i));
+        batch[i] = &blocks[i];
+    }
+    auto answer = context.submit(batch);
+    CHECK(answer);
+    CHECK(answer.accepted() == 6);
+    CHECK(script.submits == 3);
+    std::array<kaio::io_event, 8> events;
+    CHECK(*context.wait(events, 6) == 6);
+
+    blocks[5].aio_fildes = static_cast<std::uint32_t>(-1);
+    answer = context.submit(batch);
+    CHECK(!answer);
+    CHECK(answer.failed() == 5);
+    CHECK(answer.error_number() == EBADF);
+    CHECK(context.in_flight() == 5);
+    CHECK(*context.wait(events, 5) == 5);
+    CHECK(context.in_flight() == 0);
 }
 
 TEST_CASE("a wait gives what is in the ring first, and what it waited for behind it") {

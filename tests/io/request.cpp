@@ -68,7 +68,7 @@ TEST_CASE("a buffer is whatever has data and size") {
     const std::array<char, 3> three{};
     char array[7];
     kaio::buffer_pool pool(1, 64);
-    kaio::pooled_buffer const pooled = pool.take();
+    kaio::pooled_buffer const pooled = pool.acquire();
     auto const names = [](const kaio::request& r, const void* data, std::size_t size) {
         CHECK(r.block().aio_buf == at(data));
         CHECK(r.block().aio_nbytes == size);

@@ -94,7 +94,7 @@ private:
 // Writes to the whole of each buffer and reads it again.
 bool works(kaio::buffer_pool& pool) {
     std::vector<kaio::pooled_buffer> taken;
-    while (kaio::pooled_buffer buffer = pool.take()) {
+    while (kaio::pooled_buffer buffer = pool.acquire()) {
         for (std::byte& b : buffer) {
             if (b != std::byte{0}) return false;
             b = std::byte{7};
@@ -170,7 +170,7 @@ TEST_CASE("a forked child destroys handles and pool although no huge page is lef
     auto pool = std::make_unique<kaio::buffer_pool>(2, huge_page, 4096, huge);
     REQUIRE(pool->huge_pages());
     REQUIRE(number_in(unused) == 0);
-    kaio::pooled_buffer mine = pool->take();
+    kaio::pooled_buffer mine = pool->acquire();
     mine.data()[0] = std::byte{5};
     CHECK(test::in_child([&] {
               mine.reset();

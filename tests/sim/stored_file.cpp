@@ -3,7 +3,7 @@
 #include <set>
 #include <string>
 
-#include <kaio/sim/stored_file.hpp>
+#include <kaio/sim/detail/stored_file.hpp>
 
 namespace {
 

@@ -140,6 +140,39 @@ TEST_CASE("a program that only looks, and never waits, gets its completions too"
     CHECK(done == 1);
 }
 
+TEST_CASE("time passes in the kernel's calls, of which look() says that a ring is read, and nowhere else") {
+    kaio::sim::world world(3, {.least_latency = 10'000, .most_latency = 10'000});
+    auto const file = world.open("file");
+    auto buffer = bytes(64, 'x');
+    kaio::sim::kernel kernel(world);
+    kaio::aio_context_id id = 0;
+    REQUIRE(kernel.io_setup(4, &id) == 0);
+    kaio::completion_ring ring(id);
+    REQUIRE(ring.trusted());
+    kaio::iocb blocks[4];
+    kaio::iocb* batch[4];
+    for (std::size_t i = 0; i < 4; ++i) {
+        blocks[i] = kaio::write(file, buffer, 0);
+        batch[i] = &blocks[i];
+    }
+    REQUIRE(kernel.io_submit(id, 4, batch) == 4); // some complete at once
+    std::int64_t const submitted = world.now();
+    unsigned const at_once = ring.available();
+    REQUIRE(at_once < 4);
+    for (int i = 0; i < 1000; ++i) REQUIRE(ring.available() == at_once); // reading memory is no call
+    CHECK(world.now() == submitted);
+
+    kernel.look();
+    CHECK(world.now() > submitted);
+    while (ring.available() != 4 && world.now() < submitted + 1'000'000) kernel.look();
+    CHECK(ring.available() == 4);
+
+    std::int64_t const before = world.now();
+    kernel.relax();
+    CHECK(world.now() > before);
+    CHECK(kernel.io_destroy(id) == 0);
+}
+
 TEST_CASE("the room in a context is what was asked for, and events that were not taken keep theirs") {
     kaio::sim::world world(4);
     auto const file = world.open("file");

@@ -2,10 +2,9 @@
 #include <array>
 #include <cstddef>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <vector>
-
-#include <time.h>
 
 #include <kaio/kaio.hpp>
 
@@ -23,6 +22,7 @@ KAIO_IOCB_LAYOUT(iocb_big_endian, 12, 8);
 #undef KAIO_IOCB_LAYOUT
 
 static_assert(sizeof(io_event) == 32 && offsetof(io_event, data) == 0 && offsetof(io_event, obj) == 8);
+static_assert(std::is_aggregate_v<io_event> && std::is_trivial_v<io_event> && std::is_standard_layout_v<io_event>);
 static_assert(offsetof(io_event, res) == 16 && offsetof(io_event, res2) == 24);
 static_assert(sizeof(aio_ring) == 32 && offsetof(aio_ring, id) == 0 && offsetof(aio_ring, nr) == 4);
 static_assert(offsetof(aio_ring, head) == 8 && offsetof(aio_ring, tail) == 12 && offsetof(aio_ring, magic) == 16);
@@ -72,7 +72,6 @@ static_assert(sizeof(kaio::io_result) == 8 && std::is_trivially_copyable_v<kaio:
 static_assert(std::is_empty_v<kaio::linux_kernel>);
 static_assert(kaio::kernel<kaio::linux_kernel>);
 static_assert(!kaio::kernel<int>);
-static_assert(CLOCK_MONOTONIC == 1); // linux_kernel::now() does without <time.h>
 static_assert(sizeof(kaio::basic_context<>) <= 48);
 
 template <class T>
@@ -84,7 +83,18 @@ static_assert(move_only<kaio::buffer_pool>);
 static_assert(move_only<kaio::pooled_buffer>);
 static_assert(move_only<kaio::context>);
 static_assert(std::is_nothrow_move_constructible_v<kaio::loop> && !std::is_copy_constructible_v<kaio::loop>);
-static_assert(!std::is_copy_constructible_v<kaio::result<kaio::file>>);
+
+// A result is what its value is.
+static_assert(move_only<kaio::result<kaio::file>> && move_only<kaio::result<kaio::context>>);
+static_assert(std::is_nothrow_move_constructible_v<kaio::result<kaio::loop>>);
+static_assert(!std::is_move_assignable_v<kaio::result<kaio::loop>>);
+static_assert(std::is_copy_constructible_v<kaio::result<std::string>>);
+static_assert(std::is_copy_assignable_v<kaio::result<std::string>>);
+static_assert(std::is_nothrow_move_assignable_v<kaio::result<std::string>>);
+static_assert(std::is_trivially_copyable_v<kaio::result<void>>);
+static_assert(std::is_convertible_v<kaio::failure, kaio::result<kaio::file>>);
+static_assert(std::is_convertible_v<kaio::failure, kaio::result<int>>);
+static_assert(!std::is_convertible_v<int, kaio::failure> && !std::is_convertible_v<int, kaio::result<void>>);
 
 using handler = void (*)(kaio::io_result);
 struct takes_nothing {
@@ -107,7 +117,7 @@ static_assert(noexcept(std::declval<kaio::loop&>().flush()));
 static_assert(noexcept(kaio::loop::try_make(1)));
 static_assert(noexcept(kaio::file::try_open("", 0)) && noexcept(kaio::file::try_adopt(0)));
 static_assert(noexcept(kaio::aligned_buffer::try_make(1)) && noexcept(kaio::buffer_pool::try_make(1, 1)));
-static_assert(noexcept(std::declval<kaio::buffer_pool&>().take()));
+static_assert(noexcept(std::declval<kaio::buffer_pool&>().acquire()));
 
 // An observer that is not there takes no room.
 static_assert(sizeof(kaio::basic_loop<kaio::linux_kernel, kaio::loop_counters>) >= sizeof(kaio::loop) + 56);

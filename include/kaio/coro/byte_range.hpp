@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -104,7 +105,7 @@ task<void> read_piece(Loop& in, const file& from, pieces::piece what, std::byte*
         got = co_await in.submit(fully(read(from, *bounce, first)));
         std::size_t const there = got.bytes() > skipped ? got.bytes() - skipped : 0;
         std::size_t const count = there < what.bytes ? there : what.bytes;
-        __builtin_memcpy(out, bounce->data() + skipped, count);
+        std::memcpy(out, bounce->data() + skipped, count);
         got = transfer_result(count, got.error().value());
     }
     if (got.bytes() != what.bytes)
@@ -124,8 +125,8 @@ task<void> write_piece(Loop& in, const file& to, pieces::piece what, const std::
     } else {
         auto bounce = aligned_buffer::try_make(blocks, memory);
         if (!bounce) co_return progress.stopped_at(what.offset, ENOMEM);
-        __builtin_memcpy(bounce->data(), data, what.bytes);
-        __builtin_memset(bounce->data() + what.bytes, 0, blocks - what.bytes);
+        std::memcpy(bounce->data(), data, what.bytes);
+        std::memset(bounce->data() + what.bytes, 0, blocks - what.bytes);
         put = co_await in.submit(fully(write(to, *bounce, what.offset)));
     }
     if (put.bytes() < what.bytes)

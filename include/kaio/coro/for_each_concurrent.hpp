@@ -6,7 +6,7 @@
 
 #include <cstddef>
 #include <cstdlib>
-#include <string_view> // std::begin, std::end; <system_error> includes it anyway
+#include <iterator>
 #include <type_traits>
 #include <utility>
 

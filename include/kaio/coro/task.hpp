@@ -15,7 +15,6 @@
 #include <exception>
 #endif
 
-#include <kaio/sys/exchange.hpp>
 
 namespace kaio::inline KAIO_BUILD {
 
@@ -148,10 +147,10 @@ public:
 
     // No task; also what a moved-from task is.
     task() noexcept = default;
-    task(task&& other) noexcept : frame_(detail::exchange(other.frame_, nullptr)) {}
+    task(task&& other) noexcept : frame_(std::exchange(other.frame_, nullptr)) {}
     task& operator=(task&& other) noexcept {
         task taken(std::move(other));
-        frame_ = detail::exchange(taken.frame_, frame_);
+        frame_ = std::exchange(taken.frame_, frame_);
         return *this;
     }
     ~task() {

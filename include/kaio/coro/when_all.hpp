@@ -5,6 +5,7 @@
 #include <kaio/coro/coroutine.hpp>
 
 #include <cstddef>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -16,32 +17,6 @@ namespace kaio::inline KAIO_BUILD {
 // What a task<void> gives, where something must stand.
 struct nothing {
     friend bool operator==(nothing, nothing) = default;
-};
-
-namespace detail {
-template <std::size_t, class T> struct one_given {
-    T value;
-};
-template <class Indices, class... T> struct many_given;
-template <std::size_t... Nth, class... T>
-struct many_given<std::index_sequence<Nth...>, T...> : one_given<Nth, T>... {};
-} // namespace detail
-
-// What several tasks gave, for `auto [a, b] = …`, or with get<0>() and so on. A std::tuple would cost a twentieth of
-// all that kaio costs to compile.
-template <class... T> struct all_given : detail::many_given<std::index_sequence_for<T...>, T...> {
-    template <std::size_t Nth> decltype(auto) get() & noexcept { return lvalue<Nth>(*this); }
-    template <std::size_t Nth> decltype(auto) get() const& noexcept { return constant<Nth>(*this); }
-    template <std::size_t Nth> decltype(auto) get() && noexcept { return rvalue<Nth>(*this); }
-
-private:
-    template <std::size_t Nth, class U> static U& lvalue(detail::one_given<Nth, U>& one) noexcept { return one.value; }
-    template <std::size_t Nth, class U> static const U& constant(const detail::one_given<Nth, U>& one) noexcept {
-        return one.value;
-    }
-    template <std::size_t Nth, class U> static U&& rvalue(detail::one_given<Nth, U>& one) noexcept {
-        return static_cast<U&&>(one.value);
-    }
 };
 
 namespace detail {
@@ -73,11 +48,12 @@ template <class T> given<T> take(task<T>& ended) {
 
 } // namespace detail
 
-// `auto [a, b] = co_await when_all(f(), g())`: what they give, a `nothing` for each task<void>. When all have
-// ended, the exception of the first that threw (in the order of the arguments) is thrown. One frame beyond the tasks'.
-template <class... T> task<all_given<detail::given<T>...>> when_all(task<T>... tasks) {
+// `auto [a, b] = co_await when_all(f(), g())`: a std::tuple of what they give, with a `nothing` for each task<void>. When
+// all have ended, the exception of the first that threw (in the order of the arguments) is thrown. One frame beyond the
+// tasks'.
+template <class... T> task<std::tuple<detail::given<T>...>> when_all(task<T>... tasks) {
     co_await detail::start_all(sizeof...(T), [&](detail::task_waiter& waiter) { (tasks.start(waiter), ...); });
-    co_return all_given<detail::given<T>...>{{{detail::take(tasks)}...}};
+    co_return std::tuple<detail::given<T>...>{detail::take(tasks)...}; // braces: in the order of the arguments
 }
 
 // The same for a container of tasks, such as std::vector<task<T>>: gives a container of the same kind of T, in the same
@@ -100,11 +76,3 @@ when_all(Container<task<T>, Rest...> tasks) {
 
 } // namespace kaio
 KAIO_COROUTINES_END
-
-template <class... T>
-struct std::tuple_size<kaio::all_given<T...>> : std::integral_constant<std::size_t, sizeof...(T)> {};
-template <std::size_t Nth, class T, class... Rest>
-struct std::tuple_element<Nth, kaio::all_given<T, Rest...>> : std::tuple_element<Nth - 1, kaio::all_given<Rest...>> {};
-template <class T, class... Rest> struct std::tuple_element<0, kaio::all_given<T, Rest...>> {
-    using type = T;
-};

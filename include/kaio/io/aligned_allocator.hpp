@@ -1,5 +1,7 @@
-// aligned_allocator: a standard allocator whose memory starts at a multiple of Alignment bytes, for containers that
-// direct I/O reads into or writes from. Stateless; any thread.
+// aligned_allocator: a standard allocator for containers that direct I/O reads into or writes from.
+//     std::vector<std::byte, kaio::aligned_allocator<std::byte>> block(4096);
+//     loop.submit(kaio::write(file, block, 0), handler);
+// It has no state. Any thread.
 #pragma once
 
 #include <kaio/sys/language.hpp>
@@ -9,11 +11,12 @@
 
 namespace kaio::inline KAIO_BUILD {
 
-// Alignment: a power of two, in bytes. The default, 4096, satisfies every common device and file system.
+// Memory starts at a multiple of Alignment bytes, a power of two. The default satisfies every common device and file
+// system.
 //
-// A container fills what it makes: std::vector's resize(n) writes zeros to n elements before the kernel overwrites
-// them. For a buffer that is only read into, aligned_buffer leaves its bytes unwritten. Direct I/O needs a length that
-// is a multiple of the file's alignment too, and that is the container's size, which no allocator can round up.
+// Direct I/O needs a length that is a multiple of the file's alignment too. That length is the container's size, which
+// no allocator can round up. A container also fills what it makes: std::vector::resize writes zeros before the kernel
+// overwrites them. aligned_buffer leaves its bytes unwritten.
 template <class T, std::size_t Alignment = 4096> class aligned_allocator {
     static_assert(Alignment != 0 && (Alignment & (Alignment - 1)) == 0, "kaio: an alignment must be a power of two");
 
@@ -21,7 +24,7 @@ public:
     using value_type = T;
     static constexpr std::align_val_t alignment{Alignment > alignof(T) ? Alignment : alignof(T)};
 
-    // Needed because Alignment is not a type: allocator_traits can't rebind by itself.
+    // allocator_traits can't rebind by itself, because Alignment is not a type.
     template <class U> struct rebind {
         using other = aligned_allocator<U, Alignment>;
     };
@@ -29,7 +32,8 @@ public:
     constexpr aligned_allocator() noexcept = default;
     template <class U> constexpr aligned_allocator(const aligned_allocator<U, Alignment>&) noexcept {}
 
-    // Throws std::bad_alloc, or std::bad_array_new_length if the size in bytes is more than size_t holds.
+    // Room for `count` objects. Errors: throws std::bad_alloc, or std::bad_array_new_length if size_t can't hold the
+    // number of bytes.
     [[nodiscard]] T* allocate(std::size_t count) {
         if (count > static_cast<std::size_t>(-1) / sizeof(T)) {
 #if defined(__cpp_exceptions)

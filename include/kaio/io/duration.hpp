@@ -1,6 +1,9 @@
-// duration: a length of time, above all how long a wait may take. Made from any duration type with count() and a period
-// (std::chrono's among them), so that waiting for `100ms` does not make kaio include <chrono>. It is not called timeout,
-// because <curses.h> defines a macro of that name.
+// duration: a length of time, above all how long a wait may take.
+//     using namespace std::chrono_literals;
+//     loop.run_for(100ms);
+//     context.wait(events, 1, kaio::duration::zero());
+// It is made from any type with count() and a period, as std::chrono's durations are, so kaio does not include
+// <chrono>. Any thread.
 #pragma once
 
 #include <kaio/sys/language.hpp>
@@ -20,7 +23,7 @@ class duration {
 public:
     static constexpr std::int64_t unlimited = INT64_MAX;
 
-    // For ever.
+    // Forever.
     constexpr duration() noexcept = default;
 
     // No time at all.
@@ -29,7 +32,7 @@ public:
     // `ns` nanoseconds, 0 or more.
     static constexpr duration from_ns(std::int64_t ns) noexcept { return duration(ns); }
 
-    // Relative to the call. Rounded up to a nanosecond; negative is 0; more than 292 years is for ever.
+    // Rounded up to a nanosecond. A negative duration is 0, and one of more than 292 years is forever.
     template <chrono_duration Duration> constexpr duration(Duration d) noexcept : ns_(nanoseconds(d)) {}
 
     // Nanoseconds, or `unlimited`.

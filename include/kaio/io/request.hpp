@@ -1,11 +1,15 @@
-// What to do, as values: read, write, readv, writev, fsync, fdatasync, poll. Making a request is noexcept, allocates
-// nothing and calls nothing; what is wrong with it comes to light when it is submitted or completes. The memory it
-// names must stay until it has completed, and so must the array of a readv or writev.
+// request: what is to be done, as a value: read, write, readv, writev, fsync, fdatasync, poll.
+//     kaio::request const first = kaio::read(file, buffer, 0);
+//     kaio::request const durable = kaio::write(file, buffer, 0).flags(kaio::rw_flags::dsync);
+//     loop.submit(durable, handler);
+// Making a request never fails, allocates or makes a system call. Its errors appear when it is submitted or completes.
+// The memory that it names must stay until it has completed, and so must the array of a readv or writev. Any thread.
 #pragma once
 
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <type_traits>
 #include <utility>
 
@@ -16,13 +20,13 @@
 
 namespace kaio::inline KAIO_BUILD {
 
-// The classes of ioprio_set(2). Only some I/O schedulers look at them; real_time needs CAP_SYS_NICE or CAP_SYS_ADMIN.
+// The classes of ioprio_set(2), which only some I/O schedulers look at. real_time needs CAP_SYS_NICE or CAP_SYS_ADMIN.
 #pragma push_macro("none") // some projects have a macro of this name
 #undef none
 enum class priority_class : std::uint16_t { none = 0, real_time = 1, best_effort = 2, idle = 3 };
 #pragma pop_macro("none")
 
-// The file of a request: an int descriptor, or anything with fd() such as kaio::file, which stays its owner's.
+// The file of a request: an int descriptor, or anything with fd(), such as kaio::file. It owns nothing.
 class descriptor {
 public:
     constexpr descriptor(int fd) noexcept : fd_(fd) {}
@@ -40,17 +44,17 @@ public:
 
     constexpr int fd() const noexcept { return fd_; }
 
-    // Whether direct I/O accepts these. A descriptor that is only an int knows nothing and says yes.
+    // True if direct I/O accepts these, and for an int, which knows no alignment.
     bool accepts(const void* data, std::size_t size, std::int64_t offset) const noexcept {
         return (reinterpret_cast<std::uintptr_t>(data) & (memory_ - 1)) == 0 &&
                ((size | static_cast<std::uint64_t>(offset)) & (offset_ - 1)) == 0;
     }
 
-    // The unit of offsets and lengths in bytes, if this is known to be open for direct I/O, else 0.
+    // The unit of offsets and lengths in bytes if the file is known to be open for direct I/O, else 0.
     constexpr std::uint32_t direct_unit() const noexcept { return offset_ & ~1u; }
 
 private:
-    // A file that ignores O_DIRECT now need not do so later (kaio::file::support).
+    // A file that ignores O_DIRECT now may heed it later (kaio::file::support).
     template <class File> static bool asks_for_direct(const File& file) noexcept {
         if constexpr (requires { file.direct_ignored(); })
             if (file.direct_ignored()) return true;
@@ -62,29 +66,29 @@ private:
     std::uint32_t offset_ = 1;
 };
 
-// 64 bytes: the kernel's iocb, filled in. Modifiers return a changed copy.
+// The kernel's iocb, filled in. Modifiers return a changed copy.
 class request {
 public:
     // For operations that kaio has no factory for.
     constexpr explicit request(const iocb& block) noexcept : block_(block) {}
 
-    // The raw layer submits iocbs. Only the address that is submitted counts, so the copy is the caller's to place.
+    // The raw layer submits iocbs. The address that is submitted is what counts, so callers choose where the copy lies.
     constexpr operator iocb() const noexcept { return block_; }
     constexpr const iocb& block() const noexcept { return block_; }
 
-    // descriptor::direct_unit of its file. It lies in aio_key, which the kernel writes at submission and never reads.
+    // descriptor::direct_unit of its file. It lies in aio_key, which the kernel writes at submission.
     constexpr std::uint32_t direct_unit() const noexcept { return block_.aio_key; }
 
-    // Replaces the flags. The kernel refuses those it or the file doesn't know at submission, with EOPNOTSUPP, and any
-    // flag on fsync, fdatasync or poll with EINVAL.
+    // Replaces the flags. Errors at submission: EOPNOTSUPP for flags that the kernel or the file doesn't know, EINVAL
+    // for any flag of an fsync, fdatasync or poll.
     constexpr request flags(rw_flags flags) const noexcept {
         request changed = *this;
         changed.block_.aio_rw_flags = static_cast<std::int32_t>(flags);
         return changed;
     }
 
-    // An I/O priority (4.18): level 0 (first) to 7 (last, also for what is greater) within the class; `none` has no
-    // levels, and ignores it. Refused with EPERM or EINVAL at submission.
+    // Sets an I/O priority (4.18). Levels within the class go from 0 (first) to 7 (last); a greater one is 7. The class
+    // `none` has no levels. Errors at submission: EPERM, EINVAL.
     constexpr request priority(priority_class klass, unsigned level = 4) const noexcept {
         unsigned const valid = klass == priority_class{} ? 0 : (level < 7 ? level : 7);
         request changed = *this;
@@ -93,7 +97,7 @@ public:
         return changed;
     }
 
-    // Adds 1 to this eventfd when the request completes. The count may run ahead of the ring or behind it: read the
+    // The request adds 1 to this eventfd when it completes. The count may be ahead of the ring or behind it: read the
     // eventfd first, then take events until there are none.
     constexpr request notify(int eventfd) const noexcept {
         request changed = *this;
@@ -105,7 +109,7 @@ public:
 private:
     iocb block_;
 };
-static_assert(sizeof(request) == 64 && __is_trivially_copyable(request));
+static_assert(sizeof(request) == 64 && std::is_trivially_copyable_v<request>);
 
 namespace detail {
 
@@ -141,12 +145,14 @@ request transfer(opcode op, const descriptor& file, Buffer& buffer, std::int64_t
 
 } // namespace detail
 
-// Reads into all of `buffer` from `offset` (bytes) of `file`. `buffer` is a span, or anything with data() and size():
-// aligned_buffer, a pool's handle, an array, a vector; its elements must be trivially copyable. It must stay until the
-// request has completed. The result is the number of bytes read: fewer than asked for at the end of the file (0 behind
-// it) or when interrupted; the kernel transfers at most 0x7ffff000 bytes at once (0x7fff0000 where pages have 64 KiB).
-// With O_DIRECT, address, length and offset must be aligned as file::alignment() says, or the result is EINVAL (a
-// kaio::file is checked by an assert). Other errors: EIO, EBADF, EISDIR or EINVAL for a directory; see read(2).
+// Reads from `offset` (bytes) of `file` into all of `buffer`: a span, or anything with data() and size(), such as an
+// aligned_buffer, a pool's handle, an array or a vector. Its elements must be trivially copyable.
+//
+// The result is the number of bytes read. It is less than was asked for at the end of the file (0 behind it), when a
+// signal interrupts, and beyond 0x7ffff000 bytes, the most that the kernel transfers at once (0x7fff0000 where pages
+// have 64 KiB). kaio::fully() goes on where a read stops short.
+// With O_DIRECT, address, length and offset are multiples of file::alignment(). An assert checks that for a kaio::file.
+// Errors: EINVAL (alignment, or a directory), EIO, EBADF, EISDIR; see read(2).
 template <class Buffer> request read(const descriptor& file, Buffer&& buffer, std::int64_t offset) noexcept {
     static_assert(detail::contiguous<Buffer>, "kaio: read() needs a buffer with data() and size(), such as std::span");
     if constexpr (detail::contiguous<Buffer>) {
@@ -158,12 +164,14 @@ template <class Buffer> request read(const descriptor& file, Buffer&& buffer, st
     }
 }
 
-// Writes all of `buffer` at `offset` (bytes) of `file`. Buffer, alignment and lifetime as for read; the bytes must not
-// change until the request has completed. The result is the number of bytes written, which may be fewer than asked for
-// (a full disk, a file size limit). It says nothing about permanence: for that, rw_flags::dsync or fdatasync.
-// A file that was opened with O_APPEND is written to at its end, whatever `offset` says; rw_flags::noappend (6.9)
-// undoes that for one request. Other errors: ENOSPC, EIO, EBADF; EFBIG beyond the largest file and RLIMIT_FSIZE, where
-// the kernel sends SIGXFSZ too, which ends a program that neither ignores nor handles it; see write(2).
+// Writes all of `buffer` at `offset` (bytes) of `file`. Buffer, alignment and lifetime are as for read. The bytes must
+// not change until the request has completed.
+//
+// The result is the number of bytes written, which may be less than was asked for (a full disk, a file size limit). It
+// says nothing about permanence: rw_flags::dsync and fdatasync do. A file that was opened with O_APPEND is written at
+// its end, whatever `offset` is; rw_flags::noappend (6.9) undoes that for one request.
+// Errors: those of read, ENOSPC, and EFBIG beyond the largest file and RLIMIT_FSIZE; see write(2). Beyond RLIMIT_FSIZE
+// the kernel also sends SIGXFSZ, which ends a program that neither ignores nor handles it.
 template <class Buffer> request write(const descriptor& file, Buffer&& buffer, std::int64_t offset) noexcept {
     static_assert(detail::contiguous<Buffer>, "kaio: write() needs a buffer with data() and size(), such as std::span");
     if constexpr (detail::contiguous<Buffer>) {
@@ -173,34 +181,35 @@ template <class Buffer> request write(const descriptor& file, Buffer&& buffer, s
     }
 }
 
-// Reads into the buffers of `vector` in turn (at most 1024, else EINVAL at submission); otherwise as read. The array
-// itself must stay until the request has completed, because a loop may hand it to the kernel late.
+// Reads into the buffers of `vector` in turn, otherwise as read. The array must stay until the request has completed,
+// because a loop may hand it to the kernel late. Errors at submission: EINVAL for more than 1024 buffers.
 inline request readv(const descriptor& file, view<const iovec> vector, std::int64_t offset) noexcept {
     return request(detail::make_iocb(opcode::preadv, file, detail::address(vector.data()), vector.size(), offset));
 }
 
-// Writes the buffers of `vector` in turn; otherwise as write and readv.
+// Writes the buffers of `vector` in turn, otherwise as write and readv.
 inline request writev(const descriptor& file, view<const iovec> vector, std::int64_t offset) noexcept {
     return request(detail::make_iocb(opcode::pwritev, file, detail::address(vector.data()), vector.size(), offset));
 }
 
-// fsync(2): completes when the file's data and metadata are on the device (4.18 and later; EINVAL before).
-// It covers writes that have completed before it is submitted, and orders nothing among requests in flight.
+// fsync(2): completes when the file's data and metadata are on the device. It covers the writes that have completed
+// before it is submitted, and orders nothing among requests in flight. Errors: EINVAL before Linux 4.18.
 inline request fsync(const descriptor& file) noexcept {
     return request(detail::make_iocb(opcode::fsync, file, 0, 0, 0));
 }
 
-// fdatasync(2): as fsync, without metadata that reading the data back does not need.
+// fdatasync(2): as fsync, but without metadata that is not needed to read the data back.
 inline request fdatasync(const descriptor& file) noexcept {
     return request(detail::make_iocb(opcode::fdsync, file, 0, 0, 0));
 }
 
 // Completes once, when one of `events` (POLLIN, POLLOUT, … of poll(2)) holds for `file`: a socket, pipe, eventfd or
-// timerfd (4.19 and later). The result is the mask of events that hold. It takes the room of a request for as long as
-// it waits: a loop with so many polls as its capacity starts nothing else. A signalfd does not do: a signal that comes
-// after the submission does not complete it (seen on 6.18). EINVAL for events poll does not know.
-// Closing the descriptor does not end it: it keeps the file open, as dup(2) would, until an event comes or it is
-// cancelled. Cancel it first, or shut the socket down.
+// timerfd (4.19). The result is the mask of events that hold. Not for a signalfd: a signal that comes after the
+// submission does not complete it (seen on 6.18).
+//
+// It takes the room of a request while it waits: a loop with as many polls as its capacity starts nothing else. Closing
+// the descriptor does not end it, because it keeps the file open, as dup(2) does. Cancel it first, or shut the socket
+// down. Errors: EINVAL for events that poll does not know.
 inline request poll(const descriptor& file, int events) noexcept {
     return request(detail::make_iocb(opcode::poll, file, static_cast<std::uint16_t>(events), 0, 0));
 }

@@ -1,57 +1,32 @@
-// io_result: how one request ended, in the kernel's own encoding. result<T>: how a call of kaio ended, a T or an error.
-// Plain values: no allocation, no system call, any thread. Builds without exceptions use them for everything; where
-// a throwing function has no other way out there, it prints its text and aborts.
+// How things ended, as plain values. io_result: one request. result<T>: one call of kaio, which returns a T or an
+// error.
+//     kaio::result<kaio::file> file = kaio::file::try_open("aio.txt", O_RDONLY);
+//     if (!file) return file.error();
+//     loop.submit(kaio::read(*file, buffer, 0), [](kaio::io_result r) { use(r.value("read aio.txt")); });
+// Any thread. No system calls; only the texts of errors allocate. Builds without exceptions look at error(): where a
+// member below throws, they print its text and abort.
 #pragma once
 
 #include <kaio/sys/language.hpp>
 
+#include <cassert>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
-#include <cstdlib> // std::size_t: <cstddef> has std::byte too, and costs more to compile
 #include <new>
 #include <string>
-#include <system_error> // std::move too: <utility> is a hundredth of what io/context.hpp costs to compile
+#include <system_error>
 #include <type_traits>
+#include <utility>
 
 #if !defined(__cpp_exceptions)
 #include <cstdio>
+#include <cstdlib>
 #endif
 
+#include <kaio/sys/abi.hpp>
+
 namespace kaio::inline KAIO_BUILD {
-
-// The number of bytes that were transferred, a poll mask, or a negative errno. Reading or writing fewer bytes than
-// were asked for is a success: bytes() says how many.
-class io_result {
-public:
-    // `res` as in io_event::res: not negative, or a negative errno.
-    constexpr explicit io_result(std::int64_t res) noexcept : res_(res) {}
-
-    // True if the request succeeded.
-    constexpr explicit operator bool() const noexcept { return res_ >= 0; }
-
-    // Bytes transferred; 0 for a request that failed, and for fsync and fdatasync.
-    constexpr std::size_t bytes() const noexcept { return res_ < 0 ? 0 : static_cast<std::size_t>(res_); }
-
-    // For a poll request: the events that are ready (POLLIN, …).
-    constexpr int poll_events() const noexcept { return res_ < 0 ? 0 : static_cast<int>(res_); }
-
-    // Why it failed, in the system category; no error if it succeeded.
-    std::error_code error() const noexcept {
-        return res_ < 0 ? std::error_code(static_cast<int>(-res_), std::system_category()) : std::error_code();
-    }
-
-    // EAGAIN in a completed request: it would have blocked, and rw_flags::nowait forbade that. Submitted again with
-    // the same flag it fails the same way; submit it without, or later.
-    constexpr bool would_block() const noexcept { return res_ == -EAGAIN; }
-
-    // The kernel's word.
-    constexpr std::int64_t res() const noexcept { return res_; }
-
-    friend constexpr bool operator==(io_result, io_result) noexcept = default;
-
-private:
-    std::int64_t res_;
-};
 
 namespace detail {
 // Throws std::system_error with this error and text; without exceptions, prints both and aborts.
@@ -71,51 +46,119 @@ namespace detail {
 }
 } // namespace detail
 
+// The kernel's word on one request: the number of bytes transferred, a poll mask, or a negative errno. A transfer of
+// fewer bytes than were asked for is a success, and bytes() says how many; kaio::fully() transfers them all.
+class io_result {
+public:
+    // `res` as in io_event::res.
+    constexpr explicit io_result(std::int64_t res) noexcept : res_(res) {}
+
+    // True if the request succeeded.
+    constexpr explicit operator bool() const noexcept { return res_ >= 0; }
+
+    // Bytes transferred: 0 for a request that failed, and for fsync and fdatasync.
+    constexpr std::size_t bytes() const noexcept { return res_ < 0 ? 0 : static_cast<std::size_t>(res_); }
+
+    // The same for a request that must have succeeded.
+    // Errors: throws std::system_error with error(); `call` begins its text, so it names what was tried.
+    std::size_t value(const char* call = "kaio: request") const {
+        if (res_ < 0) [[unlikely]]
+            detail::throw_error(static_cast<int>(-res_), call);
+        return static_cast<std::size_t>(res_);
+    }
+
+    // For a poll request: the events that are ready (POLLIN, …).
+    constexpr int poll_events() const noexcept { return res_ < 0 ? 0 : static_cast<int>(res_); }
+
+    // Why it failed, in the system category; no error if it succeeded.
+    std::error_code error() const noexcept {
+        return res_ < 0 ? std::error_code(static_cast<int>(-res_), std::system_category()) : std::error_code();
+    }
+
+    // True for EAGAIN: the request would have blocked, and rw_flags::nowait forbade that. The same request with the
+    // same flag is likely to fail again at once. Submit it without the flag, or later.
+    constexpr bool would_block() const noexcept { return res_ == -EAGAIN; }
+
+    // The kernel's word as it is.
+    constexpr std::int64_t res() const noexcept { return res_; }
+
+    friend constexpr bool operator==(io_result, io_result) noexcept = default;
+
+private:
+    std::int64_t res_;
+};
+
+inline io_result io_event::result() const noexcept { return io_result(res); }
+
 namespace detail {
 // What may be an error, and must not be dropped unseen.
 template <class T>
 concept can_fail = requires(const T& outcome) { static_cast<std::error_code>(outcome.error()); };
-
-// An errno in other words: Words::text(errno). It compares with std::errc as it does in the system category.
-template <class Words> class errno_category final : public std::error_category {
-public:
-    const char* name() const noexcept override { return Words::name; }
-    std::string message(int error) const override { return Words::text(error); }
-    std::error_condition default_error_condition(int error) const noexcept override {
-        return std::system_category().default_error_condition(error);
-    }
-};
-
-// It is never destroyed: errors may be put into words after main.
-template <class Words> const std::error_category& words_of() noexcept {
-    using category = errno_category<Words>;
-    alignas(category) static unsigned char storage[sizeof(category)];
-    static const category& one = *::new (storage) category;
-    return one;
-}
 } // namespace detail
 
-// A T, or the errno of what kept it from being made. Move-only if T is.
-template <class T> class [[nodiscard]] result {
+// An error on its way into a result<T> of any T: `return kaio::failure(EINVAL);`
+class [[nodiscard]] failure {
 public:
-    result(T value) noexcept(noexcept(T(std::declval<T>()))) : error_(0) { ::new (&value_) T(std::move(value)); }
-
-    // `error` is an errno, greater than 0.
-    static result failure(int error) noexcept { return result(error, failed{}); }
-
-    result(result&& other) noexcept(noexcept(T(std::declval<T>()))) : error_(other.error_) {
-        if (error_ == 0) ::new (&value_) T(std::move(other.value_));
+    // An errno, greater than 0.
+    constexpr explicit failure(int error) noexcept : error_(error) {
+        assert(error > 0 && "kaio: a failure needs an errno, and an errno is greater than 0");
     }
-    result& operator=(result&&) = delete;
-    ~result() {
-        if (error_ == 0) value_.~T();
-    }
+    // The error of another result, which must have failed.
+    explicit failure(std::error_code error) noexcept : failure(error.value()) {}
 
+    constexpr int error_number() const noexcept { return error_; }
+
+private:
+    int error_;
+};
+
+// A T, or the errno that says why there is none. It can be moved, assigned and copied as far as a T can.
+template <class T> class [[nodiscard]] result {
+    static constexpr bool nothrow_move = std::is_nothrow_move_constructible_v<T>;
+
+public:
+    result(T value) noexcept(nothrow_move) : error_(0) { ::new (address()) T(std::move(value)); }
+    result(failure why) noexcept : error_(why.error_number()) {}
+
+    result(result&& other) noexcept(nothrow_move) : error_(other.error_) {
+        if (error_ == 0) ::new (address()) T(std::move(other.value_));
+    }
+    result(const result& other)
+        requires std::is_copy_constructible_v<T>
+        : error_(other.error_) {
+        if (error_ == 0) ::new (address()) T(other.value_);
+    }
+    result& operator=(result&& other) noexcept(nothrow_move && std::is_nothrow_move_assignable_v<T>)
+        requires std::is_move_assignable_v<T>
+    {
+        if (error_ == 0 && other.error_ == 0)
+            value_ = std::move(other.value_);
+        else if (other.error_ == 0)
+            become(std::move(other.value_));
+        else
+            set_error(other.error_);
+        return *this;
+    }
+    result& operator=(const result& other)
+        requires std::is_copy_constructible_v<T> && std::is_copy_assignable_v<T>
+    {
+        if (error_ == 0 && other.error_ == 0)
+            value_ = other.value_;
+        else if (other.error_ == 0)
+            become(other.value_);
+        else
+            set_error(other.error_);
+        return *this;
+    }
+    ~result() { destroy(); }
+
+    // True if there is a T.
+    bool has_value() const noexcept { return error_ == 0; }
     explicit operator bool() const noexcept { return error_ == 0; }
 
-    // The errno, in the system category or, where T knows more about causes and remedies (contexts, loops, files and
-    // memory), in one of T's own: its message() says them as they are at that moment, and may read /proc for that. It
-    // compares with std::errc either way.
+    // The errno, and none if there is a T. Contexts, loops, files and memory have categories of their own: there
+    // message() says cause and remedy as they are when it is called, and may read /proc for that. All other errors are
+    // in the system category. An error compares with std::errc either way.
     std::error_code error() const noexcept {
         if constexpr (requires { T::error_category(); }) {
             if (error_ != 0) return std::error_code(error_, T::error_category());
@@ -123,22 +166,54 @@ public:
         return std::error_code(error_, std::system_category());
     }
 
-    // REQUIRES: it holds a value.
-    T& operator*() & noexcept { return value_; }
-    const T& operator*() const& noexcept { return value_; }
-    T&& operator*() && noexcept { return std::move(value_); }
-    T* operator->() noexcept { return &value_; }
-    const T* operator->() const noexcept { return &value_; }
+    // The T, which must be there.
+    T& operator*() & noexcept { return checked(); }
+    const T& operator*() const& noexcept { return checked(); }
+    T&& operator*() && noexcept { return std::move(checked()); }
+    T* operator->() noexcept { return &checked(); }
+    const T* operator->() const noexcept { return &checked(); }
 
-    // The value, or std::system_error with the error and this text before it.
-    T value(const char* text = "kaio") && {
-        if (error_ != 0) detail::throw_error(error(), std::string(text));
+    // The T. Errors: throws std::system_error with error(); `call` begins its text, so it names what was tried.
+    T& value(const char* call = "kaio") & {
+        throw_unless_there(call);
+        return value_;
+    }
+    const T& value(const char* call = "kaio") const& {
+        throw_unless_there(call);
+        return value_;
+    }
+    T value(const char* call = "kaio") && {
+        throw_unless_there(call);
         return std::move(value_);
     }
 
 private:
-    struct failed {};
-    result(int error, failed) noexcept : error_(error) {}
+    void* address() noexcept { return &value_; }
+
+    T& checked() noexcept {
+        assert(error_ == 0 && "kaio: a result was used that holds an error");
+        return value_;
+    }
+    const T& checked() const noexcept {
+        assert(error_ == 0 && "kaio: a result was used that holds an error");
+        return value_;
+    }
+    void throw_unless_there(const char* call) const {
+        if (error_ != 0) [[unlikely]]
+            detail::throw_error(error(), std::string(call));
+    }
+
+    template <class From> void become(From&& from) {
+        ::new (address()) T(std::forward<From>(from));
+        error_ = 0;
+    }
+    void set_error(int error) noexcept {
+        destroy();
+        error_ = error;
+    }
+    void destroy() noexcept {
+        if (error_ == 0) value_.~T();
+    }
 
     union {
         T value_; // alive if error_ is 0
@@ -150,16 +225,19 @@ private:
 template <> class [[nodiscard]] result<void> {
 public:
     result() noexcept = default;
-    static result failure(int error) noexcept {
-        result r;
-        r.error_ = error;
-        return r;
-    }
+    result(failure why) noexcept : error_(why.error_number()) {}
 
+    // True if there is no error.
+    bool has_value() const noexcept { return error_ == 0; }
     explicit operator bool() const noexcept { return error_ == 0; }
+
+    // The errno, in the system category; no error if all went well.
     std::error_code error() const noexcept { return std::error_code(error_, std::system_category()); }
-    void value(const char* text = "kaio") const {
-        if (error_ != 0) detail::throw_error(error_, text);
+
+    // Errors: throws std::system_error with error(); `call` begins its text, so it names what was tried.
+    void value(const char* call = "kaio") const {
+        if (error_ != 0) [[unlikely]]
+            detail::throw_error(error_, call);
     }
 
 private:

@@ -1,12 +1,17 @@
-// view: a pointer and a length, where a function takes many of something. Made from whatever makes a std::span, and
-// itself makes one. It is not a std::span because <span>, and the concepts that each use of it checks, are a tenth of
-// what kaio would cost to compile.
+// view: a pointer and a length, where a function takes many of something. It is used as a std::span is, is made from
+// whatever makes a std::span, and makes one itself:
+//     std::vector<std::byte> bytes(4096);
+//     kaio::view<std::byte> all = bytes;
+//     file.put(0, all.subspan(512, 1024)); // takes a std::span
+// docs/decisions/views.md says why it is not a std::span. Any thread.
 #pragma once
 
 #include <kaio/sys/language.hpp>
 
-#include <cstdlib>     // std::size_t
-#include <string_view> // std::data, std::size, enable_borrowed_range; <system_error> includes it anyway
+#include <cassert>
+#include <cstddef>
+#include <iterator>
+#include <string_view> // has std::ranges::enable_borrowed_range, as <ranges> does at several times the cost
 #include <type_traits>
 
 namespace kaio::inline KAIO_BUILD {
@@ -35,10 +40,33 @@ public:
 
     constexpr T* data() const noexcept { return data_; }
     constexpr std::size_t size() const noexcept { return size_; }
+    constexpr std::size_t size_bytes() const noexcept { return size_ * sizeof(T); }
     constexpr bool empty() const noexcept { return size_ == 0; }
     constexpr T* begin() const noexcept { return data_; }
     constexpr T* end() const noexcept { return data_ + size_; }
-    constexpr T& operator[](std::size_t i) const noexcept { return data_[i]; } // REQUIRES: i < size()
+
+    // The element number `index`, which must be less than size().
+    constexpr T& operator[](std::size_t index) const noexcept {
+        assert(index < size_ && "kaio: a view was read behind its end");
+        return data_[index];
+    }
+
+    // The first or last `count` elements, which must be there.
+    constexpr view first(std::size_t count) const noexcept { return subspan(0, count); }
+    constexpr view last(std::size_t count) const noexcept {
+        assert(count <= size_ && "kaio: the last of a view are more than all of it");
+        return {data_ + (size_ - count), count};
+    }
+
+    // `count` elements from `offset` on, which must be there; without a count, all that follow.
+    constexpr view subspan(std::size_t offset) const noexcept {
+        assert(offset <= size_ && "kaio: a part of a view begins behind its end");
+        return {data_ + offset, size_ - offset};
+    }
+    constexpr view subspan(std::size_t offset, std::size_t count) const noexcept {
+        assert(offset <= size_ && count <= size_ - offset && "kaio: a part of a view goes beyond its end");
+        return {data_ + offset, count};
+    }
 
 private:
     T* data_ = nullptr;

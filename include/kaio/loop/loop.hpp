@@ -26,7 +26,6 @@
 #include <kaio/loop/slab.hpp>
 #include <kaio/loop/timer_queue.hpp>
 #include <kaio/loop/transfer.hpp>
-#include <kaio/sys/exchange.hpp>
 
 namespace kaio::inline KAIO_BUILD {
 
@@ -55,13 +54,12 @@ public:
     // The same without exceptions; as of basic_context::try_make, the error's message() names cause and remedy.
     static const std::error_category& error_category() noexcept { return basic_context<Kernel>::error_category(); }
     static result<basic_loop> try_make(unsigned capacity, loop_options options = {}, Kernel kernel = {}) noexcept {
-        using failure = result<basic_loop>;
-        if (capacity == 0 || capacity == ~0u) return failure::failure(EINVAL);
+        if (capacity == 0 || capacity == ~0u) return failure(EINVAL);
         if (options.setup.at_least != 0) ++options.setup.at_least;
         auto made = basic_context<Kernel>::try_make(capacity + 1, options.setup, std::move(kernel));
-        if (!made) return failure::failure(made.error().value());
+        if (!made) return failure(made.error());
         basic_loop fresh(std::move(*made), options.poll_limit);
-        if (!fresh.reserve()) return failure::failure(ENOMEM);
+        if (!fresh.reserve()) return failure(ENOMEM);
         return fresh;
     }
 
@@ -70,7 +68,7 @@ public:
     // complete, and no other thread posts.
     basic_loop(basic_loop&& other) noexcept
         : context_(std::move(other.context_)), slab_(std::move(other.slab_)), queue_(std::move(other.queue_)),
-          arrivals_(detail::exchange(other.arrivals_, nullptr)), capacity_(detail::exchange(other.capacity_, 0)),
+          arrivals_(std::exchange(other.arrivals_, nullptr)), capacity_(std::exchange(other.capacity_, 0)),
           mailbox_(std::move(other.mailbox_)), budget_(other.budget_), observer_(std::move(other.observer_)) {
         assert(idle() && other.idle() && "kaio: a loop was moved while requests were in it");
     }
@@ -108,7 +106,7 @@ public:
         requires(!std::is_base_of_v<operation, std::remove_cvref_t<Handler>>)
     result<void> try_submit(const What& what, Handler&& handler) {
         if (!accept(what, std::forward<Handler>(handler))) [[unlikely]]
-            return result<void>::failure(refusal());
+            return failure(refusal());
         slab_.grow_if_full();
         return {};
     }
@@ -188,7 +186,7 @@ public:
     // Throws what a handler throws, and std::system_error (EINVAL) in a forked child or if it was moved from.
     std::size_t poll() { return try_poll().value(unusable); }
     result<std::size_t> try_poll() {
-        if (!context_.usable()) return result<std::size_t>::failure(EINVAL);
+        if (!context_.usable()) return failure(EINVAL);
         std::size_t const before = handled();
         flush();
         gather();
@@ -459,7 +457,7 @@ private:
         bool const one = wanted == goal::one_handler;
         std::size_t const before = handled();
         for (std::size_t seen = before;;) {
-            if (!context_.usable()) return result<std::size_t>::failure(EINVAL);
+            if (!context_.usable()) return failure(EINVAL);
             flush();
             // Without the ring, asking is a system call: the wait below asks and sleeps in one, if it may sleep.
             if (context_.uses_ring() || deadline != duration::unlimited || budget_.is_unlimited()) gather();
@@ -476,7 +474,7 @@ private:
             if (called) continue;
             if (int const error = wait(deadline, mask)) {
                 if (error == EINTR && mask) break;
-                if (error != EINTR) return result<std::size_t>::failure(error);
+                if (error != EINTR) return failure(error);
             }
         }
         stopped_ = false;

@@ -15,14 +15,13 @@
 #include <kaio/io/result.hpp>
 #include <kaio/io/view.hpp>
 #include <kaio/loop/post_queue.hpp>
-#include <kaio/sys/exchange.hpp>
 
 namespace kaio::inline KAIO_BUILD {
 
 template <kernel Kernel> class mailbox {
 public:
     mailbox() noexcept = default;
-    mailbox(mailbox&& other) noexcept : waker_(detail::exchange(other.waker_, no_waker)) {} // REQUIRES: it is empty
+    mailbox(mailbox&& other) noexcept : waker_(std::exchange(other.waker_, no_waker)) {} // REQUIRES: it is empty
 
     // To be called at the end, when no thread posts any more.
     void close(basic_context<Kernel>& of) noexcept {
@@ -31,9 +30,9 @@ public:
 
     // Any thread. See basic_loop::post; `of` is the loop's context.
     template <class Function> result<void> post(basic_context<Kernel>& of, Function&& function) {
-        if (int const error = find_waker(of)) return result<void>::failure(error);
+        if (int const error = find_waker(of)) return failure(error);
         auto* const fresh = new (std::nothrow) call<std::decay_t<Function>>(std::forward<Function>(function));
-        if (!fresh) return result<void>::failure(ENOMEM);
+        if (!fresh) return failure(ENOMEM);
         return queue_.push(*fresh) || takes_over() ? wake(of) : result<void>();
     }
 
@@ -48,7 +47,7 @@ public:
 
     // Calls the first of those, which may do anything. REQUIRES: opened()
     void call_first() {
-        posted& first = *detail::exchange(opened_, opened_->next);
+        posted& first = *std::exchange(opened_, opened_->next);
         first.call(first);
     }
 

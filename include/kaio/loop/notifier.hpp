@@ -19,7 +19,6 @@
 
 #include <kaio/io/duration.hpp>
 #include <kaio/io/result.hpp>
-#include <kaio/sys/exchange.hpp>
 #include <kaio/sys/narrow.hpp>
 
 namespace kaio::inline KAIO_BUILD {
@@ -34,15 +33,15 @@ public:
     // The same without exceptions.
     static result<notifier> try_make(Loop& driven) noexcept {
         notifier made(driven, ::epoll_create1(EPOLL_CLOEXEC));
-        if (int const error = made.open(); error != 0) return result<notifier>::failure(error);
+        if (int const error = made.open(); error != 0) return failure(error);
         return made;
     }
 
     // For passing a notifier on. A moved-from one may only be destroyed.
     notifier(notifier&& other) noexcept
-        : loop_(other.loop_), epoll_(detail::exchange(other.epoll_, -1)), event_(detail::exchange(other.event_, -1)),
-          timer_(detail::exchange(other.timer_, -1)), deadline_(other.deadline_),
-          dozing_(detail::exchange(other.dozing_, false)), polling_(detail::exchange(other.polling_, nullptr)) {
+        : loop_(other.loop_), epoll_(std::exchange(other.epoll_, -1)), event_(std::exchange(other.event_, -1)),
+          timer_(std::exchange(other.timer_, -1)), deadline_(other.deadline_),
+          dozing_(std::exchange(other.dozing_, false)), polling_(std::exchange(other.polling_, nullptr)) {
         tell_polls(this);
     }
     notifier(const notifier&) = delete;
@@ -69,7 +68,7 @@ public:
     std::size_t poll() { return try_poll().value(Loop::unusable); }
     result<std::size_t> try_poll() {
         // A forked child shares the descriptors with its parent, whose wake it would take.
-        if (!loop_.context_.usable()) return result<std::size_t>::failure(EINVAL);
+        if (!loop_.context_.usable()) return failure(EINVAL);
         drain(event_);
         drain(timer_);
         rouse();

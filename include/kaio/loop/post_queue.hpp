@@ -3,9 +3,11 @@
 // loop's thread's.
 #pragma once
 
-#include <cstdint>
+#include <kaio/sys/language.hpp>
 
-#include <kaio/sys/exchange.hpp>
+#include <cstdint>
+#include <utility>
+
 
 namespace kaio::inline KAIO_BUILD {
 
@@ -36,8 +38,8 @@ public:
         posted* newest = __atomic_exchange_n(&head_, nullptr, __ATOMIC_ACQUIRE);
         posted* oldest = nullptr;
         while (newest) {
-            posted* const next = detail::exchange(newest->next, oldest);
-            oldest = detail::exchange(newest, next);
+            posted* const next = std::exchange(newest->next, oldest);
+            oldest = std::exchange(newest, next);
         }
         return oldest;
     }

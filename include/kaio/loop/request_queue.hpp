@@ -8,12 +8,12 @@
 #include <cstdint>
 #include <new>
 #include <type_traits>
+#include <utility>
 
 #include <kaio/io/context.hpp>
 #include <kaio/io/view.hpp>
 #include <kaio/loop/operation.hpp>
 #include <kaio/loop/poll_list.hpp>
-#include <kaio/sys/exchange.hpp>
 
 namespace kaio::inline KAIO_BUILD {
 
@@ -23,8 +23,8 @@ public:
     request_queue(const request_queue&) = delete;
     request_queue& operator=(const request_queue&) = delete;
     request_queue(request_queue&& other) noexcept // REQUIRES: nothing is in it
-        : batch_(detail::exchange(other.batch_, nullptr)), batch_end_(detail::exchange(other.batch_end_, nullptr)),
-          batch_limit_(detail::exchange(other.batch_limit_, nullptr)) {}
+        : batch_(std::exchange(other.batch_, nullptr)), batch_end_(std::exchange(other.batch_end_, nullptr)),
+          batch_limit_(std::exchange(other.batch_limit_, nullptr)) {}
     ~request_queue() { ::operator delete(batch_); }
 
     // Once, before anything else. False: no memory.

@@ -9,7 +9,6 @@
 #include <utility>
 
 #include <kaio/loop/operation.hpp>
-#include <kaio/sys/exchange.hpp>
 
 namespace kaio::inline KAIO_BUILD {
 
@@ -23,8 +22,8 @@ public:
     operation_slab(const operation_slab&) = delete;
     operation_slab& operator=(const operation_slab&) = delete;
     operation_slab(operation_slab&& other) noexcept
-        : free_(detail::exchange(other.free_, nullptr)), chunks_(detail::exchange(other.chunks_, nullptr)),
-          size_(detail::exchange(other.size_, 0)) {}
+        : free_(std::exchange(other.free_, nullptr)), chunks_(std::exchange(other.chunks_, nullptr)),
+          size_(std::exchange(other.size_, 0)) {}
     ~operation_slab() {
         while (chunks_) {
             chunk* const next = chunks_->next;

@@ -14,6 +14,7 @@
 
 #include <kaio/io/file.hpp>
 #include <kaio/io/request.hpp>
+#include <kaio/io/result.hpp>
 #include <kaio/loop/operation.hpp>
 #include <kaio/sys/narrow.hpp>
 
@@ -28,6 +29,14 @@ public:
     constexpr explicit operator bool() const noexcept { return error_ == 0; }
     constexpr std::size_t bytes() const noexcept { return bytes_; }
     std::error_code error() const noexcept { return std::error_code(error_, std::system_category()); }
+
+    // bytes(), of a transfer that must have succeeded.
+    // Errors: throws std::system_error with error(); `call` begins its text, so it names what was tried.
+    std::size_t value(const char* call = "kaio: transfer") const {
+        if (error_ != 0) [[unlikely]]
+            detail::throw_error(error_, call);
+        return bytes_;
+    }
 
     friend constexpr bool operator==(transfer_result, transfer_result) noexcept = default;
 

@@ -1,15 +1,19 @@
-// file: a test's hold on a file of a simulated world. Programs take it as they take a kaio::file: it has fd(), direct()
-// and alignment(). Beyond that it looks at the content and harms it. Copies name the same file; the world must outlive
-// them.
+// file: a test's hold on a file of a simulated world.
+//     kaio::sim::file file = world.open("log", {.direct = true});
+//     loop.submit(kaio::read(file, buffer, 0), handler); // as a kaio::file
+//     file.break_range(4096, 512);                       // from now on, EIO there
+// It goes into requests as a kaio::file does. A test can also look at the content, and damage it. Copies name the same
+// file. The world must outlive them. One thread at a time.
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 #include <kaio/io/file.hpp>
-#include <kaio/sim/disk.hpp>
+#include <kaio/sim/detail/disk.hpp>
 #include <kaio/sys/narrow.hpp>
 
 namespace kaio::inline KAIO_BUILD::sim {
@@ -20,7 +24,7 @@ public:
     bool direct() const noexcept { return node_->options.direct; }
     file_alignment alignment() const noexcept { return node_->options.alignment; }
 
-    // Bytes, as programs see it now.
+    // The size in bytes, as programs see it now.
     std::uint64_t size() const noexcept { return node_->content.size(); }
 
     // All bytes, as programs see them now.
@@ -30,23 +34,24 @@ public:
         return bytes;
     }
 
-    // Sets a scene, past all faults and for good: what was pending is synced, and what these do is too.
+    // These set a scene, without faults and past the reach of power loss: all writes so far are synced, and these too.
     void put(std::uint64_t offset, std::span<const std::byte> bytes) const {
         node_->content.put(offset, bytes.data(), bytes.size());
     }
     void resize(std::uint64_t size) const { node_->content.resize(size); }
 
-    // Flips a bit of what is stored, for good: corruption that no error tells of. REQUIRES: offset < size()
+    // Flips a bit of what is stored: corruption that no error reports. REQUIRES: offset < size()
     void flip_bit(std::uint64_t offset, unsigned bit = 0) const {
+        assert(offset < size() && "kaio: a bit was flipped behind the end of a simulated file");
         std::byte damaged{};
         node_->content.read(offset, &damaged, 1);
         damaged ^= std::byte{1} << (bit & 7);
         node_->content.put(offset, &damaged, 1);
     }
 
-    // From now on reads and writes of these bytes give EIO, and those that begin before them end there, short.
+    // From now on reads and writes of these bytes fail with EIO, and those that begin before them stop there, short.
     void break_range(std::uint64_t offset, std::uint64_t size) const { node_->broken.push_back({offset, size}); }
-    // No range is broken any more.
+    // Undoes all calls of break_range.
     void mend() const noexcept { node_->broken.clear(); }
 
 private:

@@ -1,5 +1,9 @@
-// random_source: the one source of chance in a simulated world: a short, fast generator (splitmix64) whose numbers
-// depend on the seed alone, on every machine and standard library. One thread at a time.
+// random_source: the one source of chance in a simulated world. It is a short, fast generator (splitmix64), whose
+// numbers depend on the seed alone, whatever the machine and the standard library are.
+//     kaio::sim::random_source random(seed);
+//     std::int64_t const time = random.between<std::int64_t>(20'000, 200'000);
+//     if (random.chance(0.1)) fail();
+// One thread at a time.
 #pragma once
 
 #include <kaio/sys/language.hpp>
@@ -15,7 +19,7 @@ public:
 
     explicit constexpr random_source(std::uint64_t seed) noexcept : state_(seed) {}
 
-    // In parentheses, here and elsewhere: <windows.h> and others define macros min and max.
+    // In parentheses here and elsewhere, because <windows.h> and others define macros min and max.
     static constexpr std::uint64_t (min)() noexcept { return 0; }
     static constexpr std::uint64_t (max)() noexcept { return UINT64_MAX; }
     constexpr std::uint64_t operator()() noexcept {
@@ -25,17 +29,18 @@ public:
         return z ^ (z >> 31);
     }
 
-    // 0 to limit - 1; 0 if the limit is 0. The slight bias of a remainder is of no concern here. REQUIRES: limit >= 0
+    // A number from 0 to limit - 1, and 0 if the limit is 0. The slight bias of a remainder does not matter here.
+    // REQUIRES: limit >= 0
     template <std::integral T> constexpr T below(T limit) noexcept {
         return limit == 0 ? T{0} : static_cast<T>((*this)() % static_cast<std::uint64_t>(limit));
     }
 
-    // least to most, both possible. REQUIRES: least <= most
+    // A number from least to most, both of which are possible. REQUIRES: least <= most
     template <std::integral T> constexpr T between(T least, T most) noexcept {
         return static_cast<T>(least + below(static_cast<T>(most - least + 1)));
     }
 
-    // True with this probability, 0 to 1. With 0 no number is drawn: a fault that is switched off costs nothing.
+    // True with this probability, 0 to 1. With 0 no number is drawn, so a fault that is switched off costs nothing.
     constexpr bool chance(double probability) noexcept {
         return probability > 0 && static_cast<double>((*this)() >> 11) * 0x1p-53 < probability;
     }

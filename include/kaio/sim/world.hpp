@@ -1,6 +1,9 @@
-// world: simulated disks in virtual time, all of whose chance comes from one seed. It stands behind sim::kernel, the
-// policy for basic_context and basic_loop. The same seed and program give the same run, event for event. One thread at
-// a time; it must outlive all that was made on it. docs/simulation.md is the guide.
+// world: simulated disks in virtual time. sim::kernel, the policy for basic_context and basic_loop, stands before it.
+//     kaio::sim::world world(seed, {.io_errors = 0.01});
+//     kaio::basic_loop<kaio::sim::kernel> loop(32, {}, world);
+//     world.crash_at(world.now() + 1'000'000);
+// All chance comes from the seed: the same seed and program make the same run, event for event. A world must outlive
+// all that is made on it. One thread at a time. docs/simulation.md is the guide.
 #pragma once
 
 #include <algorithm>
@@ -12,8 +15,8 @@
 #include <utility>
 #include <vector>
 
-#include <kaio/sim/context.hpp>
-#include <kaio/sim/disk.hpp>
+#include <kaio/sim/detail/context.hpp>
+#include <kaio/sim/detail/disk.hpp>
 #include <kaio/sim/file.hpp>
 #include <kaio/sim/options.hpp>
 #include <kaio/sim/random_source.hpp>
@@ -26,33 +29,36 @@ class event;
 
 class world {
 public:
-    explicit world(std::uint64_t seed, sim::options how = {}) : seed_(seed), random_(seed), options_(how) {}
+    explicit world(std::uint64_t seed, sim::options options = {}) : seed_(seed), random_(seed), options_(options) {}
     world(const world&) = delete;
     world& operator=(const world&) = delete;
     ~world() { assert(contexts_.empty() && "kaio: a simulated world was destroyed before a loop or context on it"); }
 
     std::uint64_t seed() const noexcept { return seed_; }
 
-    // For the test's own decisions: so one number tells all of a run.
+    // For the test's own decisions, so that one number determines all of a run.
     sim::random_source& random() noexcept { return random_; }
 
-    // May be changed at any time, and counts from the next request, or the next step of one, on.
+    // They may be changed at any time. A change counts from the next step of each request on.
     sim::options& options() noexcept { return options_; }
 
-    // The file of this name, made empty if there is none. Names survive a crash always, for kaio has no request that
-    // makes or removes them. `with` counts when the file is made.
-    sim::file open(std::string name, file_options with = {}) { return sim::file(disk_.open(std::move(name), with)); }
+    // The file of this name, which is made empty if there is none: then `options` count. Names survive every crash,
+    // because kaio has no request that makes or removes them.
+    sim::file open(std::string name, file_options options = {}) {
+        return sim::file(disk_.open(std::move(name), options));
+    }
 
-    // A descriptor that poll requests can wait for, and that request::notify can signal, as an eventfd.
+    // A descriptor like an eventfd: poll requests can wait for it, and request::notify can signal it.
     sim::event make_event();
 
-    // Nanoseconds since some time before the world began. It passes when the kernel is called, not otherwise.
+    // Nanoseconds since some time before the world began. Time passes in the calls of sim::kernel, and nowhere else.
     std::int64_t now() const noexcept { return now_; }
 
-    // Power loss, now. Of what was written and neither covered by a sync that has completed nor a dsync write that has,
-    // anything may be lost: each sector of 512 bytes is as it was after some one of the writes to it. Loops and
-    // contexts that are there belong to a machine that is no more: what is in flight completes with EIO, and all that
-    // they submit is refused with EIO. New ones on this world see what was left.
+    // Power loss, now. Safe is what a completed sync covers, and what a completed dsync write has written. Any part of
+    // the rest may be lost: each sector of 512 bytes is as it was after any one of the writes to it.
+    //
+    // Loops and contexts that are there belong to a machine that is gone: what is in flight completes with EIO, and all
+    // that they submit is refused with EIO. New ones on this world find what was left.
     void crash() {
         ++crashes_;
         std::vector<detail::in_flight*> cut_off;
@@ -67,16 +73,16 @@ public:
         find_next();
     }
 
-    // The same at a time of now(), in the middle of whatever is going on then.
+    // Power loss when now() reaches `time`, in the middle of whatever happens then.
     void crash_at(std::int64_t time) noexcept {
         crash_at_ = time;
         find_next();
     }
 
-    // How often the power went.
+    // The number of power losses.
     unsigned crashes() const noexcept { return crashes_; }
 
-    // Requests that io_submit took, in all.
+    // The number of requests that io_submit has accepted.
     std::uint64_t submitted() const noexcept { return sequence_; }
 
 private:
@@ -84,14 +90,14 @@ private:
     friend class event;
     static constexpr std::int64_t never = INT64_MAX;
 
-    // What things cost, in nanoseconds; roughly Linux's.
-    static constexpr std::int64_t look = 50, system_call = 300, one_request = 500, pause = 1000;
+    // How long things take, in nanoseconds; roughly as on Linux.
+    static constexpr std::int64_t one_look = 50, system_call = 300, one_request = 500, pause = 1000;
 
     struct due {
         std::int64_t time;
         std::uint64_t sequence;
         std::uint32_t request;
-        // For the heap functions, whose first is the greatest.
+        // The heap functions put the greatest first.
         friend bool operator<(const due& a, const due& b) noexcept {
             return a.time != b.time ? a.time > b.time : a.sequence > b.sequence;
         }
@@ -110,7 +116,7 @@ private:
         if (!c) return -EINVAL;
         while (c->running != 0) {
             for (std::uint32_t i = 0; i < requests_.size(); ++i)
-                if (requests_[i].owner == c && requests_[i].waiting) cancel(i);
+                if (requests_[i].owner == c && requests_[i].parked) cancel(i);
             pass_to(next_);
         }
         std::erase_if(contexts_, [&](auto& each) noexcept { return each.get() == c; });
@@ -136,15 +142,15 @@ private:
         }
         std::uint32_t const i = free_.back();
         detail::in_flight& r = requests_[i];
-        if (int const error = disk_.take(*block, r)) return error;
+        if (int const error = disk_.accept(*block, r)) return error;
         free_.pop_back();
         block->aio_key = 0;
         r.owner = &c;
         r.data = block->aio_data;
         r.obj = reinterpret_cast<std::uintptr_t>(block);
         ++c.running;
-        r.waiting = r.op == opcode::poll && detail::disk::ready(r) == 0;
-        if (!r.waiting) schedule(i, latency(r));
+        r.parked = r.op == opcode::poll && detail::disk::ready(r) == 0;
+        if (!r.parked) schedule(i, latency(r));
         advance(one_request);
         return 0;
     }
@@ -169,7 +175,7 @@ private:
         while (static_cast<long>(c->finished()) < min && now_ < deadline) {
             if (next_ == never && deadline == never) {
                 if (c->finished() != 0) break;
-                return -EDEADLK; // on Linux this wait would have no end
+                return -EDEADLK; // on Linux this wait has no end
             }
             pass_to((std::min)(next_, deadline));
         }
@@ -180,7 +186,7 @@ private:
         detail::context* const c = find(id);
         advance(system_call);
         for (std::uint32_t i = 0; i < requests_.size(); ++i)
-            if (c && requests_[i].owner == c && requests_[i].waiting &&
+            if (c && requests_[i].owner == c && requests_[i].parked &&
                 requests_[i].obj == reinterpret_cast<std::uintptr_t>(block)) {
                 cancel(i);
                 return -EINPROGRESS;
@@ -194,34 +200,36 @@ private:
     }
 
     void wake(std::uint32_t request) {
-        requests_[request].waiting = false;
+        requests_[request].parked = false;
         schedule(request, 0);
     }
 
     void signal(detail::node& event) {
         event.ready = true;
         for (std::uint32_t i = 0; i < requests_.size(); ++i)
-            if (requests_[i].owner && requests_[i].waiting && requests_[i].target == &event &&
+            if (requests_[i].owner && requests_[i].parked && requests_[i].target == &event &&
                 detail::disk::ready(requests_[i]) != 0)
                 wake(i);
     }
 
-    void schedule(std::uint32_t request, std::int64_t after) {
-        due_.push_back({now_ + after, ++sequence_, request});
+    void schedule(std::uint32_t request, std::int64_t latency) {
+        due_.push_back({now_ + latency, ++sequence_, request});
         std::push_heap(due_.begin(), due_.end());
         find_next();
     }
 
     void find_next() noexcept { next_ = (std::min)(crash_at_, due_.empty() ? never : due_.front().time); }
 
-    void advance(std::int64_t by) {
-        now_ += by;
+    void advance(std::int64_t nanoseconds) {
+        now_ += nanoseconds;
         if (now_ >= next_) [[unlikely]]
             deliver();
     }
     void pass_to(std::int64_t time) { advance(time > now_ ? time - now_ : 0); }
 
-    // While a loop looks at its empty ring: to the next thing that happens, if that is near.
+    // Somebody looks at a ring or a clock.
+    void look() { advance(one_look); }
+    // Somebody pauses between two looks: time passes to the next thing that happens, if that is near.
     void relax() { pass_to((std::min)(next_, now_ + pause)); }
 
     // Completes what is due, in order.
@@ -236,8 +244,8 @@ private:
             due_.pop_back();
             find_next();
             detail::in_flight& r = requests_[i];
-            r.waiting = r.op == opcode::poll && !r.cancelled && detail::disk::ready(r) == 0;
-            if (!r.waiting) complete(i, disk_.perform(r));
+            r.parked = r.op == opcode::poll && !r.cancelled && detail::disk::ready(r) == 0;
+            if (!r.parked) complete(i, disk_.perform(r));
         }
     }
 
@@ -261,17 +269,21 @@ private:
     sim::options options_;
     detail::disk disk_{random_, options_};
     std::int64_t now_ = 1'000'000'000;
-    std::int64_t next_ = never;     // the first time at which something happens by itself
-    std::int64_t crash_at_ = never; // when the power goes
+    std::int64_t next_ = never;     // the next time at which something happens by itself
+    std::int64_t crash_at_ = never; // the time of the next power loss
     unsigned crashes_ = 0;
     std::uint64_t sequence_ = 0;
     std::vector<due> due_{}; // a heap
     std::vector<detail::in_flight> requests_{};
-    std::vector<std::uint32_t> free_{}; // of requests_
+    std::vector<std::uint32_t> free_{}; // indices into requests_
     std::vector<std::unique_ptr<detail::context>> contexts_{};
 };
 
-// What world::make_event gives. Copies name the same event; the world must outlive them.
+// What world::make_event returns.
+//     kaio::sim::event event = world.make_event();
+//     loop.submit(kaio::poll(event.fd(), POLLIN), handler);
+//     event.set();
+// Copies name the same event. The world must outlive them.
 class event {
 public:
     int fd() const noexcept { return node_->fd; }

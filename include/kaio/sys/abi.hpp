@@ -1,6 +1,9 @@
-// The kernel's data, in kaio's own words: iocb, io_event, aio_ring, opcodes and flags, as <linux/aio_abi.h> and
-// fs/aio.c have them, and struct statx. Data only; tests/sys/contracts.cpp says where each field must lie. Every pointer
-// and length is 64 bits wide on every architecture; only aio_key and aio_rw_flags depend on the byte order.
+// The kernel's data in kaio's own words: iocb, io_event, aio_ring, opcodes and flags as <linux/aio_abi.h> and fs/aio.c
+// have them, and struct statx. tests/sys/contracts.cpp asserts where each field lies. Every pointer and length has 64
+// bits on every architecture. Only aio_key and aio_rw_flags depend on the byte order.
+//     kaio::iocb block = kaio::read(file, buffer, 0);
+//     block.aio_data = 7;                     // comes back as io_event::data
+//     if (event.request() == &block) use(event.result());
 #pragma once
 
 #include <kaio/sys/language.hpp>
@@ -8,24 +11,25 @@
 #include <cstdint>
 #include <type_traits>
 
+#include <kaio/sys/narrow.hpp>
+
 namespace kaio::inline KAIO_BUILD {
 
-// What an iocb asks for (IOCB_CMD_*). IOCB_CMD_NOOP is left out: the kernel refuses it with EINVAL.
+// What an iocb asks for (IOCB_CMD_*). The kernel refuses IOCB_CMD_NOOP with EINVAL, so it is left out.
 enum class opcode : std::uint16_t { pread = 0, pwrite = 1, fsync = 2, fdsync = 3, poll = 5, preadv = 7, pwritev = 8 };
 
-// Per-request flags (RWF_*). A flag that the kernel or the file does not know is refused with EOPNOTSUPP, by io_submit or
-// (ext4 and xfs for buffered I/O) in the event.
-// RWF_HIPRI is left out: the kernel accepts and then ignores it for native AIO.
+// Flags of one request (RWF_*). One that the kernel or the file does not know is refused with EOPNOTSUPP: by io_submit,
+// or in the event (ext4 and xfs for buffered I/O). RWF_HIPRI is left out, because the kernel ignores it for native AIO.
 #pragma push_macro("none") // some projects have a macro of this name
 #undef none
 enum class rw_flags : std::int32_t {
     none = 0,
     dsync = 0x02,     // this write as if the file had O_DSYNC (4.7)
     sync = 0x04,      // this write as if the file had O_SYNC (4.7)
-    nowait = 0x08,    // fail with EAGAIN instead of blocking (4.13)
-    append = 0x10,    // write at the end of the file; the offset is ignored (4.16)
-    noappend = 0x20,  // write at the offset although the file has O_APPEND (6.9)
-    atomic = 0x40,    // write all or nothing, within the limits that statx reports (6.11)
+    nowait = 0x08,    // fails with EAGAIN instead of blocking (4.13)
+    append = 0x10,    // writes at the end of the file, whatever the offset is (4.16)
+    noappend = 0x20,  // writes at the offset although the file has O_APPEND (6.9)
+    atomic = 0x40,    // writes all or nothing, within the limits that statx reports (6.11)
     dontcache = 0x80, // buffered I/O that leaves nothing in the page cache (6.14)
 };
 #pragma pop_macro("none")
@@ -33,13 +37,13 @@ constexpr rw_flags operator|(rw_flags a, rw_flags b) noexcept {
     return static_cast<rw_flags>(static_cast<std::int32_t>(a) | static_cast<std::int32_t>(b));
 }
 
-// Bits of iocb::aio_flags. Unknown bits are accepted by the kernel in silence.
-inline constexpr std::uint32_t iocb_flag_resfd = 1;  // add 1 to the eventfd aio_resfd on completion
+// Bits of iocb::aio_flags. The kernel ignores unknown bits.
+inline constexpr std::uint32_t iocb_flag_resfd = 1;  // the completion adds 1 to the eventfd aio_resfd
 inline constexpr std::uint32_t iocb_flag_ioprio = 2; // aio_reqprio is valid (4.18)
 
 struct iocb_little_endian {
     std::uint64_t aio_data; // comes back as io_event::data
-    std::uint32_t aio_key;  // written by the kernel at submission, read by io_cancel
+    std::uint32_t aio_key;  // the kernel writes it at submission, and io_cancel reads it
     std::int32_t aio_rw_flags;
     std::uint16_t aio_lio_opcode;
     std::int16_t aio_reqprio;
@@ -54,7 +58,7 @@ struct iocb_little_endian {
 
 struct iocb_big_endian {
     std::uint64_t aio_data;
-    std::int32_t aio_rw_flags; // here the two stand the other way round
+    std::int32_t aio_rw_flags; // these two change places
     std::uint32_t aio_key;
     std::uint16_t aio_lio_opcode;
     std::int16_t aio_reqprio;
@@ -69,17 +73,25 @@ struct iocb_big_endian {
 
 using iocb = std::conditional_t<__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__, iocb_big_endian, iocb_little_endian>;
 
+class io_result; // in kaio/io/result.hpp
+
 // One completion. `res` is signed: bytes, a poll mask, or a negative errno (libaio's header makes it unsigned).
 struct io_event {
     std::uint64_t data; // iocb::aio_data
     std::uint64_t obj;  // the iocb's address
     std::int64_t res;
     std::int64_t res2;
+
+    // The iocb that was submitted.
+    iocb* request() const noexcept { return detail::pointer_in<iocb>(obj); }
+
+    // `res` with its meanings. For callers that include kaio/io/result.hpp, as whoever has a context does.
+    io_result result() const noexcept;
 };
 
-// The head of the completion ring that io_setup maps into the process; `nr` events follow at `header_length`.
+// The head of the completion ring that io_setup maps into the process. `nr` events follow at `header_length`.
 struct aio_ring {
-    std::uint32_t id; // the kernel finds the context by it: never written by user space
+    std::uint32_t id; // the kernel finds the context by it, so user space never writes it
     std::uint32_t nr;
     std::uint32_t head; // next event to take
     std::uint32_t tail; // next slot the kernel fills
@@ -90,7 +102,7 @@ struct aio_ring {
 };
 inline constexpr std::uint32_t aio_ring_magic = 0xa10a10a1;
 
-using aio_context_id = unsigned long; // the ring's address; 0 is no context
+using aio_context_id = unsigned long; // the ring's address, or 0 for no context
 
 // A relative timeout for the kernel (struct __kernel_timespec).
 struct kernel_timespec {
@@ -98,7 +110,7 @@ struct kernel_timespec {
     std::int64_t tv_nsec;
 };
 
-// What io_getevents takes where `long` has 32 bits (struct old_timespec32).
+// The timeout that io_getevents takes where `long` has 32 bits (struct old_timespec32).
 struct kernel_timespec32 {
     std::int32_t tv_sec;
     std::int32_t tv_nsec;
@@ -111,7 +123,7 @@ template <class Word> struct basic_aio_sigset {
 };
 using aio_sigset = basic_aio_sigset<std::uintptr_t>;
 
-// What statx(2) writes (struct statx, 4.11). Older C libraries don't know it, or not its later fields.
+// What statx(2) writes (struct statx, 4.11). Older C libraries lack it or its later fields.
 struct kernel_statx {
     struct timestamp {
         std::int64_t tv_sec;
@@ -119,7 +131,7 @@ struct kernel_statx {
         std::int32_t reserved;
     };
 
-    std::uint32_t stx_mask; // which of the fields that were asked for have been filled in
+    std::uint32_t stx_mask; // the fields that are filled in, of those that were asked for
     std::uint32_t stx_blksize;
     std::uint64_t stx_attributes;
     std::uint32_t stx_nlink;
@@ -135,8 +147,8 @@ struct kernel_statx {
     std::uint32_t stx_rdev_major, stx_rdev_minor;
     std::uint32_t stx_dev_major, stx_dev_minor;
     std::uint64_t stx_mnt_id;
-    std::uint32_t stx_dio_mem_align;    // bytes; 0: this file has no direct I/O (6.1)
-    std::uint32_t stx_dio_offset_align; // likewise
+    std::uint32_t stx_dio_mem_align;    // bytes, or 0 for a file without direct I/O (6.1)
+    std::uint32_t stx_dio_offset_align; // the same
     std::uint64_t later[12];
 };
 inline constexpr std::uint32_t statx_type = 0x1;        // STATX_TYPE: the file's type in stx_mode

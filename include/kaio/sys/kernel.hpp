@@ -1,32 +1,23 @@
-// The kernel as a template parameter: the `kernel` concept, and `linux_kernel`, one thin function per system call.
-// Any thread may call them; what the kernel asks of two calls on one context is said at basic_context.
-// This is the one place where errno becomes -errno: everything above speaks of negative results.
+// The kernel as a template parameter: the concept `kernel`, and `linux_kernel`, which has one thin function for each
+// system call. Only here does errno become -errno: everything above sees negative results.
+//     kaio::aio_context_id id = 0;
+//     if (int const error = kaio::linux_kernel::io_setup(32, &id); error < 0) return error; // -EAGAIN, say
+//     kaio::linux_kernel::io_destroy(id);
+// Any thread may call these. basic_context says which calls on one context may run side by side.
 #pragma once
 
 #include <cerrno>
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
-#include <cstdlib> // std::size_t
+#include <type_traits>
 
-#include <sys/eventfd.h> // EFD_CLOEXEC, which is O_CLOEXEC without the cost of <fcntl.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
-#include <sys/select.h> // sigset_t, at a tenth of what <csignal> costs to compile
-
-// <sys/syscall.h>, <time.h> and <unistd.h> are a fortieth of what io/context.hpp costs to compile: with glibc, only what
-// is needed of them. (Where `long` has 32 bits, clock_gettime has two forms.)
-#if defined(__GLIBC__) && __SIZEOF_LONG__ == 8
-#include <asm/unistd.h>
-#include <sys/types.h>
-#if !defined(_UNISTD_H)
-extern "C" long syscall(long number, ...) noexcept;
-#endif
-#if !defined(_TIME_H)
-extern "C" int clock_gettime(clockid_t clock, timespec* time) noexcept;
-#endif
-#else
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-#endif
 
 #include <kaio/sys/abi.hpp>
 #include <kaio/sys/narrow.hpp>
@@ -34,46 +25,41 @@ extern "C" int clock_gettime(clockid_t clock, timespec* time) noexcept;
 
 namespace kaio::inline KAIO_BUILD {
 
-namespace detail {
-template <class T, class U>
-concept gives = same<T, U>;
-} // namespace detail
-
-// What a context and a loop need of a kernel. Results are the kernel's: not negative, or a negative errno.
-// No function may throw.
+// What a context and a loop need of a kernel. Results are as the kernel's: not negative, or a negative errno.
+// A policy is copied and moved with its context. No function may throw.
 template <class Kernel>
 concept kernel = requires(Kernel k, aio_context_id id, iocb** batch, iocb* block, io_event* events,
                           const kernel_timespec* timeout, const sigset_t* blocked, void* memory, std::size_t size,
                           const unsigned* mark) {
-    // io_setup(2): a context for `unsigned` events; its id goes to the pointer, which must point at 0.
-    { k.io_setup(0u, &id) } noexcept -> detail::gives<int>;
-    // io_destroy(2): waits for requests in flight; their events are lost.
-    { k.io_destroy(id) } noexcept -> detail::gives<int>;
-    // io_submit(2): takes a prefix of the batch and says how long it is, or why the first one was refused.
-    { k.io_submit(id, 0l, batch) } noexcept -> detail::gives<long>;
-    // io_getevents(2): waits for at least min (first) and takes at most max (second) events; no timeout: for ever.
-    { k.io_getevents(id, 0l, 0l, events, timeout) } noexcept -> detail::gives<long>;
-    // io_pgetevents(2): the same with a signal mask for the time of the wait.
-    { k.io_pgetevents(id, 0l, 0l, events, timeout, blocked) } noexcept -> detail::gives<long>;
-    // io_cancel(2): -EINPROGRESS when the request's event will come through the ring.
-    { k.io_cancel(id, block, events) } noexcept -> detail::gives<int>;
+    // io_setup(2): makes a context for so many events, and writes its id to the pointer, where 0 must be.
+    { k.io_setup(0u, &id) } noexcept -> std::same_as<int>;
+    // io_destroy(2): waits for requests in flight, whose events are lost.
+    { k.io_destroy(id) } noexcept -> std::same_as<int>;
+    // io_submit(2): takes a prefix of the batch. Returns its length, or why the first request is refused.
+    { k.io_submit(id, 0l, batch) } noexcept -> std::same_as<long>;
+    // io_getevents(2): waits for at least min (first) events and takes at most max (second). No timeout means forever.
+    { k.io_getevents(id, 0l, 0l, events, timeout) } noexcept -> std::same_as<long>;
+    // io_pgetevents(2): the same, with a signal mask during the wait.
+    { k.io_pgetevents(id, 0l, 0l, events, timeout, blocked) } noexcept -> std::same_as<long>;
+    // io_cancel(2): returns -EINPROGRESS if the request's event will come through the ring.
+    { k.io_cancel(id, block, events) } noexcept -> std::same_as<int>;
     // Monotonic time in nanoseconds.
-    { k.now() } noexcept -> detail::gives<std::int64_t>;
+    { k.now() } noexcept -> std::same_as<std::int64_t>;
     // Called between two looks at an empty ring.
     { k.relax() } noexcept;
-    // Called before each look at a ring: a kernel that is simulated lets time pass here.
+    // Called before each look at a ring, because a look makes no system call: a simulated kernel lets time pass here.
     { k.look() } noexcept;
-    // A mark as sys/process.hpp has it, or null if there is no memory for one. And its end.
-    { k.mark_process() } noexcept -> detail::gives<const unsigned*>;
+    // Makes a mark as sys/process.hpp has it, or returns null without memory for one. And gives it back.
+    { k.mark_process() } noexcept -> std::same_as<const unsigned*>;
     { k.unmark_process(mark) } noexcept;
-    // Keeps the ring's memory from children made by fork.
+    // Keeps the ring's memory out of children made by fork.
     { k.keep_from_children(memory, size) } noexcept;
-    // A descriptor of which io_submit reads 0 bytes at once: what wakes a loop that sleeps. And its end.
-    { k.open_waker() } noexcept -> detail::gives<int>;
+    // Opens a descriptor from which io_submit reads 0 bytes at once: that wakes a sleeping loop. And closes it.
+    { k.open_waker() } noexcept -> std::same_as<int>;
     { k.close_waker(0) } noexcept;
 };
 
-// Linux, through syscall(2). Empty and stateless; the numbers are those of the target that is compiled for.
+// Linux, by syscall(2). It is empty and has no state.
 struct linux_kernel {
     static int io_setup(unsigned events, aio_context_id* id) noexcept {
         return static_cast<int>(checked(::syscall(__NR_io_setup, events, id)));
@@ -88,7 +74,7 @@ struct linux_kernel {
         return static_cast<int>(checked(::syscall(__NR_io_cancel, id, block, result)));
     }
 
-    // Plain io_getevents wherever there is one: container seccomp profiles have denied io_pgetevents.
+    // Calls plain io_getevents where there is one, because seccomp profiles of containers have denied io_pgetevents.
     static long io_getevents(aio_context_id id, long min, long max, io_event* events,
                              const kernel_timespec* timeout) noexcept {
 #if defined(__NR_io_getevents)
@@ -100,7 +86,7 @@ struct linux_kernel {
         return io_pgetevents(id, min, max, events, timeout, nullptr);
     }
 
-    // ENOSYS where the kernel (before 4.18) or a seccomp filter (EPERM) has no io_pgetevents.
+    // Errors: ENOSYS where the kernel (before 4.18) or a seccomp filter (EPERM) has no io_pgetevents.
     static long io_pgetevents(aio_context_id id, long min, long max, io_event* events, const kernel_timespec* timeout,
                               const sigset_t* mask) noexcept {
         aio_sigset const set{reinterpret_cast<std::uintptr_t>(mask), sigset_size};
@@ -118,11 +104,10 @@ struct linux_kernel {
         return result == -EPERM ? -ENOSYS : result;
     }
 
-    // From the vDSO: no system call where the clock source allows it.
+    // System calls: none where the clock source lets the vDSO read it.
     static std::int64_t now() noexcept {
-        constexpr clockid_t monotonic = 1; // CLOCK_MONOTONIC
         timespec t{};
-        ::clock_gettime(monotonic, &t);
+        ::clock_gettime(CLOCK_MONOTONIC, &t);
         return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
     }
 
@@ -136,10 +121,10 @@ struct linux_kernel {
 #endif
     }
 
-    // The end of a pipe for reading: any kernel and any security policy has pipes.
+    // The reading end of a pipe whose other end is closed: every kernel and security policy has pipes.
     static int open_waker() noexcept {
         int ends[2];
-        long const made = checked(::syscall(__NR_pipe2, ends, EFD_CLOEXEC));
+        long const made = checked(::syscall(__NR_pipe2, ends, O_CLOEXEC));
         if (made < 0) return static_cast<int>(made);
         close_waker(ends[1]);
         return ends[0];
@@ -162,7 +147,7 @@ private:
 
     static long checked(long result) noexcept { return result < 0 ? -errno : result; }
 
-    // Timeouts are relative, so one that needs more than 31 bits of seconds (68 years) is as good as the longest.
+    // Timeouts are relative. One of more than 31 bits of seconds (68 years) becomes the longest that there is.
     static const kernel_timespec32* narrowed(const kernel_timespec* wide, kernel_timespec32& narrow) noexcept {
         if (!wide) return nullptr;
         narrow.tv_sec = wide->tv_sec > INT32_MAX ? INT32_MAX : static_cast<std::int32_t>(wide->tv_sec);
@@ -171,6 +156,6 @@ private:
     }
 };
 static_assert(kernel<linux_kernel>);
-static_assert(__is_empty(linux_kernel));
+static_assert(std::is_empty_v<linux_kernel>);
 
 } // namespace kaio

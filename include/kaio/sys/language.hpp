@@ -1,10 +1,10 @@
-// What the compiler must be told and be able to do, said in one line instead of the hundreds that would follow, and the
-// name of what it makes. Each header of kaio includes it before all else, by itself or by the headers that it includes.
+// What the compiler must be able to do, with one error instead of the hundreds that would follow, and the inline
+// namespace that says how the code is built. Each header of kaio includes this first, itself or through another.
 #pragma once
 
 #include <kaio/version.hpp>
 
-// #error alone does not stop a compiler: an #include of what is not there does.
+// #error does not stop a compiler, but an #include of a file that does not exist does.
 #if !defined(__linux__)
 #error "kaio is for Linux: it calls the kernel's native AIO"
 #include <kaio: see the error above>
@@ -39,8 +39,8 @@
 #define KAIO_EXCEPTIONS _no_exceptions
 #endif
 
-// The inline namespace that all of kaio is in, v0_1_0 for example. Parts of a program that are built in ways that differ
-// in meaning get different names, so that the linker can't give one the other's functions, nor join parts that hand each
+// The inline namespace that holds all of kaio, v0_1_0 for example. Parts of a program that are built differently get
+// different names. So the linker can't give one part the functions of another, and does not link parts that hand each
 // other objects of kaio (docs/decisions/one-name-for-each-build.md).
 #define KAIO_JOIN_(major, minor, patch, sanitizer, exceptions) v##major##_##minor##_##patch##sanitizer##exceptions
 #define KAIO_JOIN(...) KAIO_JOIN_(__VA_ARGS__)

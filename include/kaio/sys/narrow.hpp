@@ -1,24 +1,24 @@
-// narrow: a cast between integers that may be of the same type on this machine and of two on another. A static_cast would
-// be a useless one there (-Wuseless-cast), and no cast a conversion here (-Wconversion).
+// narrow<To>(value): a cast between integers that have the same type on one machine and two types on another. There a
+// static_cast is useless (-Wuseless-cast), and here no cast is a conversion (-Wconversion).
 #pragma once
 
 #include <kaio/sys/language.hpp>
 
+#include <cstdint>
+#include <type_traits>
+
 namespace kaio::inline KAIO_BUILD::detail {
 
-template <class T, class U> inline constexpr bool same = false;
-template <class T> inline constexpr bool same<T, T> = true;
-
 template <class To, class From> constexpr To narrow(From value) noexcept {
-    if constexpr (same<To, From>)
+    if constexpr (std::is_same_v<To, From>)
         return value;
     else
         return static_cast<To>(value);
 }
 
-// The pointer that lies in a field of 64 bits.
+// The pointer that a field of 64 bits holds.
 template <class T, class From> T* pointer_in(From address) noexcept {
-    return reinterpret_cast<T*>(narrow<__UINTPTR_TYPE__>(address));
+    return reinterpret_cast<T*>(narrow<std::uintptr_t>(address));
 }
 
 } // namespace kaio::detail

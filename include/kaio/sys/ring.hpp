@@ -1,57 +1,67 @@
-// completion_ring: takes finished events out of the ring that io_setup mapped into the process, with no system call.
-// One consumer at a time: the thread that takes must be the only one, io_getevents included. It owns nothing: the ring
-// lives as long as its context. The facts it rests on were read in fs/aio.c and have held since Linux 3.18.
+// completion_ring: takes events out of the ring that io_setup maps into the process, without a system call.
+//     kaio::completion_ring ring(id);
+//     if (ring.trusted()) count = ring.take(events, 32, [&] { return in_flight; });
+//     if (!ring.trusted()) count = io_getevents(id, 0, 32, events, &no_time);
+// One thread takes, and it alone calls io_getevents. The ring owns nothing: it lives as long as its context. What is
+// assumed here was read in fs/aio.c and holds since Linux 3.18.
 #pragma once
 
+#include <cassert>
+#include <cstddef>
 #include <cstdint>
-#include <cstdlib> // std::size_t
+#include <cstring>
 
 #include <kaio/sys/abi.hpp>
+#include <kaio/sys/reset_on_move.hpp>
 
 namespace kaio::inline KAIO_BUILD {
 
 class completion_ring {
 public:
-    // A ring that is never trusted.
+    // A ring that is never trusted, as is one that was moved from.
     completion_ring() noexcept = default;
 
-    // The ring of the context `id`, trusted only if it looks as Linux makes it. gVisor, for one, maps a zeroed page.
+    // The ring of the context `id`. It is trusted only if it looks as Linux makes it: gVisor maps a page of zeros.
     explicit completion_ring(aio_context_id id) noexcept {
         auto* ring = reinterpret_cast<aio_ring*>(id);
         if (ring->magic == aio_ring_magic && ring->incompat_features == 0 && ring->header_length == sizeof(aio_ring) &&
             ring->nr >= 2) {
             ring_ = ring;
-            nr_ = ring->nr; // a private copy: what other code may write to the shared one can't lead us astray
+            nr_ = ring->nr;
         }
     }
 
-    // False: take events by io_getevents instead. Once false, false for ever.
+    // False if events are to be taken by io_getevents instead. Once false, it is false forever.
     bool trusted() const noexcept { return ring_ != nullptr; }
 
-    // The whole mapping, header included, in bytes.
+    // The whole mapping in bytes, header included.
     std::size_t mapped_size() const noexcept { return sizeof(aio_ring) + std::size_t{nr_} * sizeof(io_event); }
 
     // True if an event is there, or if the ring makes no sense and only `take` can tell. About a nanosecond.
     // REQUIRES: trusted()
     bool has_events() const noexcept {
+        assert(trusted() && "kaio: a ring was looked at that is not trusted");
         return __atomic_load_n(&ring_->head, __ATOMIC_RELAXED) != __atomic_load_n(&ring_->tail, __ATOMIC_ACQUIRE);
     }
 
-    // How many events are there: 0 to nr - 1, or a larger number if the ring makes no sense. REQUIRES: trusted()
+    // The number of events that are there, at most nr - 1, or a larger number if the ring makes no sense.
+    // REQUIRES: trusted()
     unsigned available() const noexcept {
+        assert(trusted() && "kaio: a ring was looked at that is not trusted");
         unsigned const head = __atomic_load_n(&ring_->head, __ATOMIC_RELAXED);
         unsigned const tail = __atomic_load_n(&ring_->tail, __ATOMIC_ACQUIRE);
         if (head >= nr_ || tail >= nr_) return ~0u;
         return tail >= head ? tail - head : tail + nr_ - head;
     }
 
-    // Copies up to `max` events to `out`, oldest first, frees their slots, and returns how many. `announced()` returns
-    // how many events there can be at most. It is called after the tail was read, so that another thread may announce
-    // and submit requests meanwhile. If the ring shows more events (RHEL 7 once delivered events twice), or its indices
-    // are out of range, it is never trusted again and the result is 0. No system call, no allocation.
+    // Copies up to `max` events to `events`, oldest first, frees their slots, and returns how many it copied.
+    // `announced()` returns how many events there can be at most. It is called after the tail is read, so that another
+    // thread may announce and submit requests meanwhile. A ring that shows more events is never trusted again, nor is
+    // one with indices out of range: then 0 is returned. (RHEL 7 once delivered events twice.)
     // REQUIRES: trusted()
-    template <class Announced> unsigned take(io_event* out, unsigned max, Announced announced) noexcept {
-        // Relaxed: nobody else writes head while we are the consumer.
+    template <class Announced> unsigned take(io_event* events, unsigned max, Announced announced) noexcept {
+        assert(trusted() && "kaio: events were taken from a ring that is not trusted");
+        // Relaxed: nobody else writes head.
         unsigned const head = __atomic_load_n(&ring_->head, __ATOMIC_RELAXED);
         // Acquire: pairs with the smp_wmb between the kernel's write of an event and its write of tail.
         unsigned const tail = __atomic_load_n(&ring_->tail, __ATOMIC_ACQUIRE);
@@ -63,13 +73,13 @@ public:
         unsigned const count = there < max ? there : max;
         unsigned const to_end = nr_ - head;
         unsigned const first = count < to_end ? count : to_end;
-        const io_event* events = static_cast<const io_event*>(static_cast<const void*>(ring_ + 1));
-        __builtin_memcpy(out, events + head, first * sizeof(io_event));
+        const io_event* entries = static_cast<const io_event*>(static_cast<const void*>(ring_.get() + 1));
+        std::memcpy(events, entries + head, first * sizeof(io_event));
         if (first != count) [[unlikely]]
-            __builtin_memcpy(out + first, events, (count - first) * sizeof(io_event));
+            std::memcpy(events + first, entries, (count - first) * sizeof(io_event));
 
         unsigned const next = head + count;
-        // Release: the kernel may fill these slots again as soon as it sees the new head.
+        // Release: the kernel may fill these slots as soon as it sees the new head.
         __atomic_store_n(&ring_->head, next >= nr_ ? next - nr_ : next, __ATOMIC_RELEASE);
         return count;
     }
@@ -80,8 +90,8 @@ private:
         return 0;
     }
 
-    aio_ring* ring_ = nullptr; // null: not trusted
-    unsigned nr_ = 0;
+    detail::reset_on_move<aio_ring*> ring_{}; // null: not trusted
+    unsigned nr_ = 0; // slots: a private copy, because what other code writes to the shared one must not mislead us
 };
 
 } // namespace kaio

@@ -1,5 +1,6 @@
-// disk: the files and events of a simulated world by descriptor, what io_submit refuses, and what a request does when
-// its time has come, faults included. What is wrong with a request is found when and where Linux finds it (fs/aio.c).
+// disk: the files and events of a simulated world. It says what io_submit refuses, and does what a request asks for
+// when its time has come, with faults. A bad request is refused when and where Linux refuses it (fs/aio.c). One thread
+// at a time.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +16,7 @@
 
 #include <kaio/sim/options.hpp>
 #include <kaio/sim/random_source.hpp>
-#include <kaio/sim/stored_file.hpp>
+#include <kaio/sim/detail/stored_file.hpp>
 #include <kaio/sys/abi.hpp>
 #include <kaio/sys/narrow.hpp>
 
@@ -30,25 +31,25 @@ struct node {
     };
 
     int fd;
-    bool is_event; // else a file
-    bool ready;    // an event's state
+    bool is_event; // else it is a file
+    bool ready;    // the state of an event
     std::string name;
     file_options options;
     stored_file content;
-    std::vector<range> broken; // reads and writes here give EIO
+    std::vector<range> broken; // reads and writes here fail with EIO
 };
 
-// A request that io_submit has taken.
+// A request that io_submit has accepted.
 struct in_flight {
     context* owner = nullptr; // null: the slot is free
     node* target = nullptr;
-    node* notify = nullptr; // the event that hears of the completion, or null
+    node* notify = nullptr; // the event that is signalled at completion, or null
     opcode op{};
-    bool waiting = false; // a poll that is not due: its event is not ready
+    bool parked = false; // a poll whose event is not ready, so that no time is set for it
     bool cancelled = false;
     std::int32_t flags = 0;
     std::int64_t offset = 0;
-    std::uint64_t position = 0; // of a sync: how many writes it covers
+    std::uint64_t position = 0; // for a sync: how many writes it covers
     std::uint64_t data = 0, obj = 0;
     short poll_events = 0;
     std::vector<iovec> memory{}; // kept when the slot is freed: the steady state allocates nothing
@@ -60,22 +61,23 @@ struct in_flight {
 
 class disk {
 public:
-    disk(random_source& chance, const options& how) noexcept : random_(chance), options_(how) {}
+    disk(random_source& random, const sim::options& options) noexcept : random_(random), options_(options) {}
 
-    node& open(std::string name, file_options with) {
+    // The file of this name, which is made if there is none.
+    node& open(std::string name, file_options options) {
         for (auto& n : nodes_)
             if (!n->is_event && n->name == name) return *n;
-        return add(false, std::move(name), with);
+        return add(false, std::move(name), options);
     }
     node& make_event() { return add(true, {}, {}); }
 
-    // Null: not open.
+    // Null if nothing has this descriptor.
     node* find(std::uint32_t fd) const noexcept {
         return fd - first_fd < nodes_.size() ? nodes_[fd - first_fd].get() : nullptr;
     }
 
-    // Fills in `r` from the iocb, or says why io_submit refuses it (a negative errno).
-    int take(const iocb& block, in_flight& r) const {
+    // Fills in `r` from the iocb. Returns 0, or a negative errno if io_submit refuses it.
+    int accept(const iocb& block, in_flight& r) const {
         if (block.aio_reserved2 != 0) return -EINVAL;
         r.target = find(block.aio_fildes);
         if (!r.target) return -EBADF;
@@ -88,7 +90,7 @@ public:
         r.op = static_cast<opcode>(block.aio_lio_opcode);
         r.flags = block.aio_rw_flags;
         r.offset = block.aio_offset;
-        r.waiting = r.cancelled = false;
+        r.parked = r.cancelled = false;
         r.memory.clear();
         if (r.op == opcode::pread || r.op == opcode::pwrite) {
             if (block.aio_nbytes > INT64_MAX) return -EINVAL;
@@ -118,14 +120,14 @@ public:
         return -EINVAL;
     }
 
-    // Of a poll: the events that hold now. A file is always ready, as on Linux.
+    // For a poll: the events that hold now. A file is always ready, as on Linux.
     static int ready(const in_flight& r) noexcept {
         int const holds =
             r.target->is_event && !r.target->ready ? POLLOUT | POLLWRNORM : POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
         return holds & r.poll_events;
     }
 
-    // Bytes to be transferred: what is more than the most is left undone.
+    // The number of bytes to be transferred, which has a limit as on Linux.
     static std::uint64_t bytes(const in_flight& r) noexcept {
         std::uint64_t sum = 0;
         for (const iovec& piece : r.memory)
@@ -133,7 +135,7 @@ public:
         return sum;
     }
 
-    // Does what the request asks for, and returns its res.
+    // Does what the request asks for, and returns its result as in io_event::res.
     std::int64_t perform(in_flight& r) {
         if (r.op == opcode::poll) return r.cancelled ? 0 : ready(r);
         stored_file& content = r.target->content;
@@ -148,7 +150,7 @@ public:
         return transfer(r);
     }
 
-    // Power loss with these requests in flight, which came in no order: of a write any sectors may have been done.
+    // Power loss with these requests in flight, which have no order: any sectors of a write may have been written.
     void crash(std::vector<in_flight*> cut_off) {
         for (std::size_t i = cut_off.size(); i > 1; --i) (std::swap)(cut_off[i - 1], cut_off[random_.below(i)]);
         for (in_flight* r : cut_off)
@@ -163,14 +165,13 @@ public:
     }
 
 private:
-    static constexpr std::uint32_t first_fd =
-        1'000'000; // no real descriptor is so large unless someone raised the limit
+    static constexpr std::uint32_t first_fd = 1'000'000; // real descriptors are smaller, unless the limit was raised
     static constexpr std::uint64_t most_vectors = 1024;
     static constexpr std::uint64_t most_bytes = 0x7ffff000; // that one request transfers
 
-    node& add(bool is_event, std::string name, file_options with) {
+    node& add(bool is_event, std::string name, file_options options) {
         int const fd = static_cast<int>(first_fd + nodes_.size());
-        nodes_.push_back(std::make_unique<node>(node{fd, is_event, false, std::move(name), with, {}, {}}));
+        nodes_.push_back(std::make_unique<node>(node{fd, is_event, false, std::move(name), options, {}, {}}));
         return *nodes_.back();
     }
 
@@ -185,7 +186,7 @@ private:
         return 0;
     }
 
-    // Where it begins. REQUIRES: it is a read or a write
+    // The offset where it begins. REQUIRES: it is a read or a write.
     static std::uint64_t start(const in_flight& r) noexcept {
         return r.is_write() && r.has(rw_flags::append) ? r.target->content.size()
                                                        : static_cast<std::uint64_t>(r.offset);
@@ -195,7 +196,7 @@ private:
         return r.target->options.direct ? r.target->options.alignment.offset : 1;
     }
 
-    // Whether the memory is there and aligned as direct I/O wants it.
+    // True if there is memory, aligned as direct I/O demands.
     static bool transferable(const in_flight& r) noexcept {
         std::uint64_t all = static_cast<std::uint64_t>(r.offset);
         for (const iovec& piece : r.memory) {
@@ -209,52 +210,55 @@ private:
     }
 
     std::int64_t transfer(in_flight& r) {
-        std::uint64_t const asked = bytes(r), at = start(r);
+        std::uint64_t const asked = bytes(r), begin = start(r);
         if (asked == 0) return 0;
         if (!transferable(r)) {
             for (const iovec& piece : r.memory)
                 if (!piece.iov_base && piece.iov_len != 0) return -EFAULT;
-            return !r.is_write() && at >= r.target->content.size() ? 0 : -EINVAL; // the end comes first (iomap_dio_rw)
+            bool const behind = !r.is_write() && begin >= r.target->content.size();
+            return behind ? 0 : -EINVAL; // the end comes first (iomap_dio_rw)
         }
         std::uint64_t size = asked;
         std::uint64_t const step = r.target->options.direct && options_.short_unit != 0 ? options_.short_unit : unit(r);
         if (random_.chance(options_.short_transfers) && size > step)
             size = random_.between<std::uint64_t>(1, size / step - (size % step == 0)) * step;
-        if (std::uint64_t const good = before_broken(*r.target, at, size); good < size) size = good / unit(r) * unit(r);
+        if (std::uint64_t const good = before_broken(*r.target, begin, size); good < size)
+            size = good / unit(r) * unit(r);
         if (size == 0 || random_.chance(options_.io_errors)) {
-            if (r.is_write() && size != 0) write(r, at, to_sector(at, random_.below(size + 1)), false);
+            if (r.is_write() && size != 0) write(r, begin, to_sector(begin, random_.below(size + 1)), false);
             return -EIO;
         }
-        if (!r.is_write()) return static_cast<std::int64_t>(read(r, at, size));
+        if (!r.is_write()) return static_cast<std::int64_t>(read(r, begin, size));
 
         std::uint64_t const end = r.target->content.size();
-        if (at + size > end) {
+        if (begin + size > end) {
             std::uint64_t const others = used() - end;
             std::uint64_t const room = options_.disk_size > others ? options_.disk_size - others : 0;
-            if (at + size > room) size = room > at ? (room - at) / unit(r) * unit(r) : 0;
+            if (begin + size > room) size = room > begin ? (room - begin) / unit(r) * unit(r) : 0;
             if (size == 0) return -ENOSPC;
         }
-        write(r, at, size, r.has(rw_flags::dsync) || r.has(rw_flags::sync));
+        write(r, begin, size, r.has(rw_flags::dsync) || r.has(rw_flags::sync));
         return static_cast<std::int64_t>(size);
     }
 
-    // So many of the bytes that the last one ends its sector.
-    static std::uint64_t to_sector(std::uint64_t at, std::uint64_t size) noexcept {
-        std::uint64_t const torn = (at + size) % stored_file::sector;
+    // `size`, cut so that the last byte ends its sector.
+    static std::uint64_t to_sector(std::uint64_t offset, std::uint64_t size) noexcept {
+        std::uint64_t const torn = (offset + size) % stored_file::sector;
         return size > torn ? size - torn : 0;
     }
 
-    // How many of the bytes lie before the first one that can't be read or written.
-    static std::uint64_t before_broken(const node& n, std::uint64_t at, std::uint64_t size) noexcept {
+    // The number of bytes before the first one that can't be read or written.
+    static std::uint64_t before_broken(const node& n, std::uint64_t offset, std::uint64_t size) noexcept {
         for (auto const& bad : n.broken)
-            if (bad.offset < at + size && at < bad.offset + bad.size) size = bad.offset > at ? bad.offset - at : 0;
+            if (bad.offset < offset + size && offset < bad.offset + bad.size)
+                size = bad.offset > offset ? bad.offset - offset : 0;
         return size;
     }
 
-    std::uint64_t read(const in_flight& r, std::uint64_t at, std::uint64_t size) {
+    std::uint64_t read(const in_flight& r, std::uint64_t offset, std::uint64_t size) {
         std::uint64_t done = 0;
         for_each_piece(r, size, [&](std::byte* data, std::size_t count) {
-            done += r.target->content.read(at + done, data, count);
+            done += r.target->content.read(offset + done, data, count);
         });
         if (done != 0 && random_.chance(options_.bit_flips)) {
             std::uint64_t wrong = random_.below(done);
@@ -269,10 +273,10 @@ private:
         return done;
     }
 
-    static void write(const in_flight& r, std::uint64_t at, std::uint64_t size, bool synced) {
+    static void write(const in_flight& r, std::uint64_t offset, std::uint64_t size, bool synced) {
         for_each_piece(r, size, [&](std::byte* data, std::size_t count) {
-            r.target->content.write(at, data, count, synced);
-            at += count;
+            r.target->content.write(offset, data, count, synced);
+            offset += count;
         });
     }
 
@@ -285,7 +289,7 @@ private:
     }
 
     random_source& random_;
-    const options& options_;
+    const sim::options& options_;
     std::vector<std::unique_ptr<node>> nodes_{};
 };
 

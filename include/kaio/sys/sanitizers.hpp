@@ -1,9 +1,9 @@
-// What sanitizers and Valgrind must be told, because they can't see what the kernel does. In a build without them
-// every function here is empty. Under MemorySanitizer the iocb and its iovecs are read again at completion.
+// What sanitizers and Valgrind must be told, because they can't see what the kernel does. Without them every function
+// here is empty. Under MemorySanitizer the iocb and its iovecs are read again at completion. Any thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <cstdlib> // std::size_t
 
 #include <kaio/sys/abi.hpp>
 
@@ -21,16 +21,15 @@
 #include <valgrind/valgrind.h>
 #endif
 
-namespace kaio::inline KAIO_BUILD::tools {
+namespace kaio::inline KAIO_BUILD::sanitizers {
 
-// Valgrind maps less of the ring than there is and does not see it being filled, so there events are taken by
-// io_getevents, which it understands. On other processors than x86-64 known only if <valgrind/valgrind.h> was there to
-// compile with.
+// True if Valgrind runs the program. It maps less of the ring than there is, and does not see the kernel fill it, so
+// there events are taken by io_getevents, which it understands. On processors other than x86-64 this is known only if
+// <valgrind/valgrind.h> was there at compile time.
 inline bool under_valgrind() noexcept {
 #if defined(__x86_64__)
     // The request RUNNING_ON_VALGRIND as valgrind.h makes it: rotations that come to nothing, and an exchange of a
-    // register with itself, which Valgrind alone takes for a call. Spelt out because the header is seldom there and
-    // costs a twentieth of all that kaio includes.
+    // register with itself, which only Valgrind takes for a call. It is spelt out because few machines have the header.
     unsigned long const request[6] = {0x1001, 0, 0, 0, 0, 0};
     unsigned long answer = 0;
     __asm__ volatile("rolq $3, %%rdi\n\trolq $13, %%rdi\n\trolq $61, %%rdi\n\trolq $51, %%rdi\n\txchgq %%rbx, %%rbx"
@@ -46,7 +45,7 @@ inline bool under_valgrind() noexcept {
 }
 
 #if defined(KAIO_ASAN) || defined(KAIO_MSAN)
-// Calls visit(address, bytes) for each piece of memory that the request names, up to `limit` bytes in all.
+// Calls visit(address, bytes) for each piece of memory that the request names, for at most `limit` bytes in all.
 template <class Visit> void for_each_buffer(const iocb& block, std::uint64_t limit, Visit visit) noexcept {
     auto const op = static_cast<opcode>(block.aio_lio_opcode);
     if (op == opcode::pread || op == opcode::pwrite) {
@@ -63,11 +62,11 @@ template <class Visit> void for_each_buffer(const iocb& block, std::uint64_t lim
 }
 #endif
 
-// Before io_submit, with the iocb that goes to it.
+// To be called before io_submit, with the iocb that goes to it.
 inline void submitting([[maybe_unused]] iocb* block) noexcept {
 #if defined(KAIO_ASAN)
     for_each_buffer(*block, UINT64_MAX, [](char* data, std::size_t size) {
-        // The kernel would touch freed or foreign memory unseen; touching it here makes AddressSanitizer report it.
+        // The kernel touches freed or foreign memory unseen. A touch here makes AddressSanitizer report it.
         if (void* bad = __asan_region_is_poisoned(data, size)) (void)*static_cast<volatile char*>(bad);
     });
 #endif
@@ -82,19 +81,19 @@ inline void submitting([[maybe_unused]] iocb* block) noexcept {
 #endif
 }
 
-// With each event taken out of the kernel, before anyone looks at what it stands for.
+// To be called with each event that the kernel delivers, before anyone looks at its request.
 inline void completed([[maybe_unused]] io_event* event) noexcept {
 #if defined(KAIO_MSAN)
     __msan_unpoison(event, sizeof *event);
-    auto const& block = *reinterpret_cast<const iocb*>(static_cast<std::uintptr_t>(event->obj));
+    auto const& block = *event->request();
     auto const op = static_cast<opcode>(block.aio_lio_opcode);
     if (event->res > 0 && (op == opcode::pread || op == opcode::preadv))
         for_each_buffer(block, static_cast<std::uint64_t>(event->res),
                         [](char* data, std::size_t size) { __msan_unpoison(data, size); });
 #endif
 #if defined(KAIO_TSAN)
-    __tsan_acquire(reinterpret_cast<void*>(static_cast<std::uintptr_t>(event->obj)));
+    __tsan_acquire(event->request());
 #endif
 }
 
-} // namespace kaio::tools
+} // namespace kaio::sanitizers

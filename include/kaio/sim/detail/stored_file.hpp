@@ -1,6 +1,6 @@
-// stored_file: what programs see of a file, what is on the medium for sure, and the writes between the two, in the
-// order in which they were done. A sync moves the first of them to the medium. Power loss leaves each sector as it was
-// after some one of them, whatever became of its neighbours, and makes the file as long as any of them did.
+// stored_file: what programs see of a file, what is certainly on the medium, and the writes between the two in their
+// order. A sync moves the first of them to the medium. Power loss leaves each sector as it was after any one of them,
+// whatever its neighbours are, and the file as long as any of them made it. One thread at a time.
 #pragma once
 
 #include <algorithm>
@@ -12,39 +12,39 @@
 #include <memory>
 
 #include <kaio/sim/random_source.hpp>
-#include <kaio/sim/sparse_bytes.hpp>
+#include <kaio/sim/detail/sparse_bytes.hpp>
 #include <kaio/sys/narrow.hpp>
 
 namespace kaio::inline KAIO_BUILD::sim::detail {
 
 class stored_file {
 public:
-    static constexpr std::size_t sector = 512; // bytes that are written whole or not at all
+    static constexpr std::size_t sector = 512; // bytes, which are written together or not at all
 
     std::uint64_t size() const noexcept { return seen_.size(); }
 
-    // Bytes read: fewer than `size` at the end of the file, 0 behind it.
-    std::size_t read(std::uint64_t offset, std::byte* out, std::size_t size) const noexcept {
+    // Returns the number of bytes read: fewer than `size` at the end of the file, 0 behind it.
+    std::size_t read(std::uint64_t offset, std::byte* data, std::size_t size) const noexcept {
         if (offset >= seen_.size()) return 0;
         size = static_cast<std::size_t>(std::min<std::uint64_t>(size, seen_.size() - offset));
-        seen_.read(offset, out, size);
+        seen_.read(offset, data, size);
         return size;
     }
 
-    // `synced`: it is on the medium when this returns, as with RWF_DSYNC.
+    // `synced`: the bytes are on the medium when this returns, as with RWF_DSYNC.
     void write(std::uint64_t offset, const std::byte* data, std::size_t size, bool synced) {
         if (size == 0) return;
         seen_.write(offset, data, size);
         pending_.push_back({offset, size, std::make_unique_for_overwrite<std::byte[]>(size), synced});
         std::memcpy(pending_.back().data.get(), data, size);
-        // A disk does not keep everything in its cache for ever, nor does this one.
+        // A disk does not keep everything in its cache forever, and neither does this one.
         if (pending_.size() > most_pending) sync(first_ + most_pending / 2);
     }
 
-    // The writes done so far.
+    // The number of writes so far.
     std::uint64_t position() const noexcept { return first_ + pending_.size(); }
 
-    // Brings the writes before `position` to the medium.
+    // Moves the writes before `position` to the medium.
     void sync(std::uint64_t position) {
         while (first_ < position && !pending_.empty()) {
             change const& done = pending_.front();
@@ -53,19 +53,19 @@ public:
         }
     }
 
-    // A sync that failed: of the writes before `position` anything may have reached the medium, and no later sync
-    // brings the rest there, because the kernel takes those pages for clean. Programs go on seeing them all.
-    void fail_sync(std::uint64_t position, random_source& chance) {
-        if (position > first_) settle(kaio::detail::narrow<std::size_t>(position - first_), chance);
+    // A sync that failed: any part of the writes before `position` may have reached the medium. No later sync moves the
+    // rest there, because the kernel takes those pages for clean. Programs still see them all.
+    void fail_sync(std::uint64_t position, random_source& random) {
+        if (position > first_) settle(kaio::detail::narrow<std::size_t>(position - first_), random);
     }
 
-    // Power loss: afterwards programs see what reached the medium.
-    void crash(random_source& chance) {
-        settle(pending_.size(), chance);
+    // Power loss: from then on programs see what reached the medium.
+    void crash(random_source& random) {
+        settle(pending_.size(), random);
         seen_ = stored_;
     }
 
-    // Both views at once, for setting a scene. The size that is cut off is cut off for good.
+    // These change what programs see and what is on the medium, to set a scene.
     void resize(std::uint64_t size) {
         sync(position());
         seen_.resize(size);
@@ -88,10 +88,10 @@ private:
         std::uint64_t end() const noexcept { return offset + size; }
     };
 
-    // Of a sector: how often it was changed, and after how many of the changes power loss leaves it.
+    // For a sector: the number of its changes, and how many of them power loss keeps.
     struct history {
         std::uint64_t changes = 0;
-        std::uint64_t synced = 0; // the last change that is on the medium for sure; 0: none
+        std::uint64_t synced = 0; // the last change that is certainly on the medium, or 0
         std::uint64_t kept = 0;
         void add(bool is_synced) noexcept {
             ++changes;
@@ -105,39 +105,39 @@ private:
     }
 
     template <class Visit> static void for_each_sector(const change& change, Visit visit) {
-        for (std::uint64_t at = change.offset; at < change.end();) {
-            std::uint64_t const next = (std::min)(change.end(), (at / sector + 1) * sector);
-            visit(at / sector, at, kaio::detail::narrow<std::size_t>(next - at));
-            at = next;
+        for (std::uint64_t offset = change.offset; offset < change.end();) {
+            std::uint64_t const next = (std::min)(change.end(), (offset / sector + 1) * sector);
+            visit(offset / sector, offset, kaio::detail::narrow<std::size_t>(next - offset));
+            offset = next;
         }
     }
 
-    // Decides about the first `count` of the pending changes.
-    void settle(std::size_t count, random_source& chance) {
-        std::map<std::uint64_t, history> sectors; // ordered, so that chance does not depend on a library's hash
+    // Decides what becomes of the first `count` pending changes.
+    void settle(std::size_t count, random_source& random) {
+        std::map<std::uint64_t, history> sectors; // ordered, so that nothing depends on a library's hash
         for (std::size_t i = 0; i < count; ++i) {
             for_each_sector(pending_[i], [&](std::uint64_t number, std::uint64_t, std::size_t) {
                 sectors[number].add(pending_[i].synced);
             });
         }
 
-        // All, nothing and a mixture must each be likely, however many sectors there are.
-        int const luck = chance.below(4);
+        // All, nothing and a mixture are each likely, however many sectors there are.
+        int const luck = random.below(4);
         for (auto& [number, h] : sectors)
             h.kept = luck == 0                           ? h.synced
-                     : luck == 1 || chance.below(2) == 0 ? h.changes
-                                                         : chance.between(h.synced, h.changes);
+                     : luck == 1 || random.below(2) == 0 ? h.changes
+                                                         : random.between(h.synced, h.changes);
 
         std::uint64_t size = stored_.size();
         for (std::size_t i = 0; i < count; ++i) {
             change const& done = pending_.front();
-            for_each_sector(done, [&](std::uint64_t number, std::uint64_t at, std::size_t bytes) {
+            for_each_sector(done, [&](std::uint64_t number, std::uint64_t offset, std::size_t bytes) {
                 history& h = sectors.find(number)->second;
                 if (h.kept == 0) return;
                 --h.kept;
-                stored_.write(at, done.data.get() + (at - done.offset), bytes);
+                stored_.write(offset, done.data.get() + (offset - done.offset), bytes);
             });
-            if (done.synced || luck == 1 || (luck > 1 && chance.below(2) == 0)) size = (std::max)(size, done.end());
+            if (done.synced || luck == 1 || (luck > 1 && random.below(2) == 0)) size = (std::max)(size, done.end());
             pop();
         }
         stored_.resize(size);

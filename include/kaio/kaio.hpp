@@ -1,5 +1,5 @@
-// All of kaio, but for the simulated kernel (kaio/sim/). Whoever needs only the raw layer includes kaio/io/context.hpp
-// and kaio/io/request.hpp.
+// All of kaio but the simulated kernel, which is kaio/sim/kernel.hpp. The raw layer alone is kaio/io/context.hpp and
+// kaio/io/request.hpp.
 #pragma once
 
 #include <kaio/coro/byte_range.hpp>

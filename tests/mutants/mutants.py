@@ -80,7 +80,7 @@ durations = ("io/duration.hpp", "io/duration")
 breaks(*durations, "a duration is rounded up", "return whole + (static_cast<long double>(whole) < ns);", "return whole;")
 breaks(*durations, "a negative duration is 0", "if (!(ns > 0)) return 0;", "")
 breaks(*durations, "a long duration is for ever", "if (ns >= 9.2e18L) return unlimited;", "")
-breaks("io/view.hpp", "sys/abi", "nobody writes through a view of const", "To (*&to)[]) { to = from; };", "To (*&to)[]) { to; from; };")
+breaks("io/view.hpp", "sys/abi", "nobody writes through a view of const", "To (*&target)[]) { target = source; };", "To (*&target)[]) { target; source; };")
 
 breaks("io/view.hpp", "io/view", "the last are the last", "data_ + (size_ - count), count", "data_, count")
 

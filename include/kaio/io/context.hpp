@@ -65,8 +65,8 @@ private:
     int error_;
 };
 
-// It can be moved, with the requests that are in flight; then every call on what was moved from returns EINVAL. So it
-// is in a child made by fork, which does not inherit contexts.
+// It can be moved, with the requests that are in flight. Every call on a context that was moved from returns EINVAL, as
+// does every call in a child made by fork, which does not inherit contexts.
 //
 // The destructor calls io_destroy, which cancels polls and waits for disk requests, so that no buffer is written to
 // afterwards. Events that were not taken are lost: reap first what matters. In a forked child it does nothing.

@@ -8,6 +8,7 @@
 
 #include <kaio/sys/language.hpp>
 
+#include <cassert>
 #include <cstdint>
 
 namespace kaio::inline KAIO_BUILD {
@@ -30,7 +31,10 @@ public:
     static constexpr duration zero() noexcept { return duration(std::int64_t{0}); }
 
     // `ns` nanoseconds, 0 or more.
-    static constexpr duration from_ns(std::int64_t ns) noexcept { return duration(ns); }
+    static constexpr duration from_ns(std::int64_t ns) noexcept {
+        assert(ns >= 0 && "kaio: a duration of less than no time");
+        return duration(ns);
+    }
 
     // Rounded up to a nanosecond. A negative duration is 0, and one of more than 292 years is forever.
     template <chrono_duration Duration> constexpr duration(Duration d) noexcept : ns_(nanoseconds(d)) {}

@@ -18,7 +18,8 @@ namespace kaio::inline KAIO_BUILD {
 
 namespace detail {
 template <class From, class To>
-concept same_but_const = requires(std::remove_reference_t<From> (*from)[], To (*&to)[]) { to = from; };
+concept same_but_const =
+    requires(std::remove_reference_t<From> (*source)[], To (*&target)[]) { target = source; };
 } // namespace detail
 
 // It owns nothing: what it shows must outlive it.

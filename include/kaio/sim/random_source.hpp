@@ -8,6 +8,7 @@
 
 #include <kaio/sys/language.hpp>
 
+#include <cassert>
 #include <concepts>
 #include <cstdint>
 
@@ -37,6 +38,7 @@ public:
 
     // A number from least to most, both of which are possible. REQUIRES: least <= most
     template <std::integral T> constexpr T between(T least, T most) noexcept {
+        assert(least <= most && "kaio: there is no number between these");
         return static_cast<T>(least + below(static_cast<T>(most - least + 1)));
     }
 

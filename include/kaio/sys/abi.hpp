@@ -85,7 +85,7 @@ struct io_event {
     // The iocb that was submitted.
     iocb* request() const noexcept { return detail::pointer_in<iocb>(obj); }
 
-    // `res` with its meanings. For callers that include kaio/io/result.hpp, as whoever has a context does.
+    // `res` with its meanings. It is defined in kaio/io/result.hpp, which kaio/io/context.hpp includes.
     io_result result() const noexcept;
 };
 

@@ -49,7 +49,7 @@ concept kernel = requires(Kernel k, aio_context_id id, iocb** batch, iocb* block
     { k.relax() } noexcept;
     // Called before each look at a ring, because a look makes no system call: a simulated kernel lets time pass here.
     { k.look() } noexcept;
-    // Makes a mark as sys/process.hpp has it, or returns null without memory for one. And gives it back.
+    // Makes a mark as sys/process.hpp has it, or returns null if there is no memory for one. And frees it.
     { k.mark_process() } noexcept -> std::same_as<const unsigned*>;
     { k.unmark_process(mark) } noexcept;
     // Keeps the ring's memory out of children made by fork.

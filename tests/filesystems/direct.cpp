@@ -3,6 +3,7 @@
 #include "support/loop_device.hpp"
 #include "support/mounted.hpp"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 

@@ -36,7 +36,8 @@ def says_nothing(header, *flags):
 
 
 def knows(flag):
-    return subprocess.run(compiler + [flag, "-fsyntax-only", "-x", "c++", os.devnull], capture_output=True).returncode == 0
+    # -Werror: Clang only warns of a flag that it knows and ignores.
+    return subprocess.run(compiler + [flag, "-Werror", "-fsyntax-only", "-x", "c++", os.devnull], capture_output=True).returncode == 0
 
 
 headers = [header for header in report.headers(include) if header not in ANYWHERE]

@@ -67,10 +67,9 @@ private:
     friend class timer_queue;
     friend class transfer_progress;
 
-    // All of the iocb but aio_data and what stays 0 for ever.
+    // All of the iocb but aio_data, what stays 0 for ever, and aio_key, which the kernel writes at submission.
     void fill(const iocb& from) noexcept {
         block_.aio_rw_flags = from.aio_rw_flags;
-        block_.aio_key = 0;
         block_.aio_lio_opcode = from.aio_lio_opcode;
         block_.aio_reqprio = from.aio_reqprio;
         block_.aio_fildes = from.aio_fildes;

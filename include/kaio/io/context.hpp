@@ -113,13 +113,10 @@ public:
     // Errors, each for one request: EAGAIN (no room, see submission::ring_full), EBADF, EINVAL, EOPNOTSUPP (a flag),
     // EFAULT. EINVAL for any batch, an empty one too, in a forked child or for a context that was moved from.
     submission submit(view<iocb* const> batch) noexcept {
-        if (!usable()) [[unlikely]]
-            return {0, EINVAL};
-        auto const count = detail::narrow<unsigned>(batch.size());
-        long const taken = offer(batch, count);
-        if (taken == static_cast<long>(count)) [[likely]]
-            return all(count);
-        return submit_rest(batch, count, taken);
+        submission const answer = submit_prefix(batch);
+        if (!answer || answer.accepted() == batch.size()) [[likely]]
+            return answer;
+        return submit_rest(batch, answer.accepted());
     }
 
     // The same by exactly one io_submit (none for an empty batch): the kernel may take only the beginning of the batch,
@@ -310,13 +307,12 @@ private:
         return {0, taken == 0 ? EAGAIN : static_cast<int>(-taken)};
     }
 
-    // After that: submits what is behind, until all is accepted or one request is refused.
-    [[gnu::__cold__, gnu::__noinline__]] submission submit_rest(view<iocb* const> batch, unsigned count,
-                                                                long taken) noexcept {
-        unsigned accepted = 0;
-        for (submission answer = part(count, taken);; answer = submit_prefix(batch.subspan(accepted))) {
+    // Submits what is behind the first `accepted`, until all is accepted or one request is refused.
+    [[gnu::__cold__, gnu::__noinline__]] submission submit_rest(view<iocb* const> batch, unsigned accepted) noexcept {
+        for (;;) {
+            submission const answer = submit_prefix(batch.subspan(accepted));
             accepted += answer.accepted();
-            if (!answer || accepted == count) return {accepted, answer.error_number()};
+            if (!answer || accepted == batch.size()) return {accepted, answer.error_number()};
         }
     }
 

@@ -49,14 +49,15 @@ public:
     }
 
     // Offers the batch to the kernel until it is taken or the kernel has no room (EAGAIN): one io_submit, and one more
-    // for each request that is refused. Those end with their errors, in `ended`. Returns how many were taken.
+    // for each request that is refused and each time that the kernel takes only a part. Those that are refused end with
+    // their errors, in `ended`. Returns how many were taken.
     // REQUIRES: ready()
     unsigned submit(basic_context<Kernel>& to, operation_list& ended) noexcept {
         unsigned const count = batched();
         if (notify_fd_ >= 0) set_notification();
-        submission const answer = to.submit({batch_, count});
+        submission const answer = to.submit_prefix({batch_, count});
         kernel_full_ = false;
-        if (!answer || poll_in_batch_) [[unlikely]]
+        if (answer.accepted() != count || poll_in_batch_) [[unlikely]]
             return sort_out(answer, to, ended);
         batch_limit_ -= count;
         batch_end_ = batch_;
@@ -177,19 +178,20 @@ private:
             done += answer.accepted();
             accepted += answer.accepted();
             if (answer.accepted() != 0) refusals_ = 0;
-            if (answer) break;
-            // EAGAIN means no room, and that something must complete first. With nothing in flight it means that the
-            // kernel has no memory: then it is the request's result in the end, so that the loop gets on.
-            if (answer.ring_full() && (to.in_flight() != 0 || ++refusals_ < patience)) {
-                kernel_full_ = true;
-                break;
+            if (!answer) {
+                // EAGAIN means no room, and that something must complete first. With nothing in flight it means that the
+                // kernel has no memory: then it is the request's result in the end, so that the loop goes on.
+                if (answer.ring_full() && (to.in_flight() != 0 || ++refusals_ < patience)) {
+                    kernel_full_ = true;
+                    break;
+                }
+                refusals_ = 0;
+                end(of(batch_[done]), -answer.error_number(), ended);
+                ++done;
+                ++refused;
             }
-            refusals_ = 0;
-            end(of(batch_[done]), -answer.error_number(), ended);
-            ++done;
-            ++refused;
             if (done == count) break;
-            answer = to.submit({batch_ + done, count - done});
+            answer = to.submit_prefix({batch_ + done, count - done});
         }
         if (done == count)
             poll_in_batch_ = false;

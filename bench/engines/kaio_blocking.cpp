@@ -5,7 +5,7 @@ class this_engine final : public bench::engine {
     std::string name() const override { return "kaio-blocking"; }
     std::string what() const override { return "the same, sleeping at once when the ring is empty"; }
     void run(const bench::workload& work) const override {
-        bench::run_form<bench::callbacks>(work, {.poll_limit = kaio::duration::zero()});
+        bench::run_form<bench::callbacks>(work, {.spin_limit = kaio::duration::zero()});
     }
 };
 } // namespace

@@ -23,7 +23,7 @@ struct handler {
 template <std::size_t More> struct large_handler : handler {
     std::array<const void*, More> more;
 };
-static_assert(sizeof(large_handler<5>) == kaio::operation_slab::handler_room);
+static_assert(sizeof(large_handler<5>) == kaio::detail::operation_slab::handler_room);
 
 } // namespace
 

@@ -32,7 +32,7 @@ int main() {
         loop.poll();  // calls the handlers of what has completed
         loop.flush(); // gives the kernel what they have submitted
         if (loop.has_completions()) continue;
-        if (loop.in_flight() + loop.waiting() == 0) break;
+        if (loop.in_flight() + loop.queued() == 0) break;
 
         epoll_event ready;
         if (::epoll_wait(epoll.fd(), &ready, 1, -1) != 1) continue; // a signal

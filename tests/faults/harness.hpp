@@ -171,7 +171,7 @@ private:
 template <class Loop> void finish(Loop& loop) {
     for (int tries = 0; tries < 2; ++tries)
         if (loop.try_run()) break;
-    CHECK(loop.in_flight() + loop.waiting() + loop.timers() == 0);
+    CHECK(loop.in_flight() + loop.queued() + loop.timers() == 0);
 }
 
 // True if the scenario met the fault.
@@ -182,7 +182,7 @@ template <class Scenario, class Machine> bool survives(const fault& what, unsign
     Machine machine;
     using kernel = faulty_kernel<typename Machine::kernel>;
     using loop_type = kaio::basic_loop<kernel>;
-    kaio::loop_options const options{.poll_limit = kaio::duration::zero(), .setup = {.events = events}};
+    kaio::loop_options const options{.spin_limit = kaio::duration::zero(), .setup = {.events = events}};
     for (int tries = 0;; ++tries) {
         auto made = loop_type::try_make(8, options, kernel(machine.base(), plan));
         if (!made) {

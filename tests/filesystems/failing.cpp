@@ -70,7 +70,7 @@ std::vector<std::int64_t> each_block(const kaio::file& file, std::size_t count, 
     };
     for (unsigned slot = 0; slot < depth; ++slot) submit(submit, slot);
     loop.run();
-    CHECK(loop.in_flight() + loop.waiting() == 0);
+    CHECK(loop.in_flight() + loop.queued() == 0);
     return results;
 }
 

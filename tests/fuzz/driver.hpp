@@ -111,7 +111,7 @@ private:
 
     // Whether something submitted or posted is to come.
     bool unfinished() const {
-        bool open = loop_->in_flight() + loop_->waiting() + loop_->timers() != 0;
+        bool open = loop_->in_flight() + loop_->queued() + loop_->timers() != 0;
         for (const pending& r : requests_) open = open || r.times == 0;
         for (int const times : posts_) open = open || times == 0;
         return open || coroutines_ != 0;
@@ -369,7 +369,7 @@ private:
 
 public:
     static loop_type make_loop(Machine& machine, std::uint8_t how) {
-        kaio::loop_options options{.poll_limit = how & 16 ? kaio::duration::from_ns(2000) : kaio::duration::zero()};
+        kaio::loop_options options{.spin_limit = how & 16 ? kaio::duration::from_ns(2000) : kaio::duration::zero()};
         options.setup.events = how & 8 ? kaio::reaping::syscall : kaio::reaping::ring;
         return std::move(loop_type::try_make(capacity, options, machine.make_kernel())).value("fuzz: no loop");
     }

@@ -87,7 +87,7 @@ int main() {
     kaio::file const file = kaio::file::open("/dev/null", O_RDWR);
     kaio::loop loop(4);
     kaio::notifier notifier(loop);
-    kaio::basic_loop<kaio::linux_kernel, kaio::loop_counters> counting(4, {.poll_limit = 10us});
+    kaio::basic_loop<kaio::linux_kernel, kaio::loop_counters> counting(4, {.spin_limit = 10us});
     kaio::aligned_buffer buffer(4096);
     kaio::spawn(loop, whole_files(loop, file, buffer));
     loop.run();

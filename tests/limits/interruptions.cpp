@@ -93,7 +93,7 @@ TEST_CASE("signals at 1 kHz while requests come and go: every byte is right, wit
     int const flags = GENERATE(0, SA_RESTART);
     auto const how = GENERATE(kaio::reaping::automatic, kaio::reaping::syscall);
     asynchronous_file a;
-    test::traffic<counting_kernel> t(a.file, 3, {.poll_limit = kaio::duration::zero(), .setup = {.events = how}});
+    test::traffic<counting_kernel> t(a.file, 3, {.spin_limit = kaio::duration::zero(), .setup = {.events = how}});
     alarms = 0;
     counting_kernel::interrupted = 0;
     {
@@ -119,7 +119,7 @@ TEST_CASE("signals at 1 kHz while requests come and go: every byte is right, wit
 TEST_CASE("timers and posts from another thread under signals at 1 kHz: each is called once, none is missed asleep") {
     int const flags = GENERATE(0, SA_RESTART);
     constexpr int count = 2000;
-    kaio::basic_loop<counting_kernel> loop(4, {.poll_limit = kaio::duration::zero()});
+    kaio::basic_loop<counting_kernel> loop(4, {.spin_limit = kaio::duration::zero()});
     int posted = 0, expired = 0;
     std::atomic<bool> done = false;
     loop.hold();

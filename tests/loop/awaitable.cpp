@@ -36,7 +36,7 @@ TEST_CASE("a coroutine awaits requests: the results are the kernel's") {
         CHECK(timed.res() == 0);
     };
     kaio::sync_wait(loop, all(loop, file));
-    CHECK(loop.in_flight() + loop.waiting() == 0);
+    CHECK(loop.in_flight() + loop.queued() == 0);
 }
 
 // Coroutine types as other libraries have them: each does something else with what is awaited before it awaits it.

@@ -37,7 +37,7 @@ TEST_CASE("destroying a loop completes everything: in flight with its result, po
         for (int i = 0; i < 20; ++i)
             loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result r) { late.push_back(r.res()); });
         CHECK(loop.in_flight() == 4);
-        CHECK(loop.waiting() == 20);
+        CHECK(loop.queued() == 20);
     }
     CHECK(polls == std::vector<std::int64_t>(3, -ECANCELED));
     CHECK(reads == std::vector<std::int64_t>{64});

@@ -23,14 +23,14 @@ namespace {
 
 using scripted_loop = kaio::basic_loop<test::scripted_kernel>;
 
-constexpr kaio::loop_options sleeps_at_once{.poll_limit = kaio::duration::zero()};
+constexpr kaio::loop_options sleeps_at_once{.spin_limit = kaio::duration::zero()};
 
 } // namespace
 
 TEST_CASE("what a thread posts runs on the loop's thread, in order, and wakes a loop that sleeps") {
-    auto const poll_limit = GENERATE(kaio::duration::zero(), kaio::duration(100us), kaio::duration());
+    auto const spin_limit = GENERATE(kaio::duration::zero(), kaio::duration(100us), kaio::duration());
     auto const events = GENERATE(kaio::reaping::ring, kaio::reaping::syscall);
-    kaio::loop loop(4, {.poll_limit = poll_limit, .setup = {.events = events}});
+    kaio::loop loop(4, {.spin_limit = spin_limit, .setup = {.events = events}});
     loop.hold();
     auto const loops = std::this_thread::get_id();
     constexpr int threads = 4, posts = 2000;
@@ -137,24 +137,6 @@ TEST_CASE("destroying a loop calls what was posted") {
     CHECK(called == 2);
 }
 
-TEST_CASE("stop ends run after the handlers of what has completed; the next run goes on") {
-    kaio::loop loop(4);
-    loop.hold();
-    std::thread other([&] { loop.post([&] { loop.stop(); }); });
-    loop.run();
-    other.join();
-    int called = 0;
-    loop.post([&] { ++called; });
-    loop.stop();
-    loop.run(); // this one is stopped at once, but what was there is done
-    CHECK(called == 1);
-    loop.release();
-    loop.submit(kaio::after(1ms), [&](kaio::io_result) { ++called; });
-    CHECK(loop.run() == 1); // no stop is left over: it waits
-    CHECK(called == 2);
-    CHECK(loop.run() == 0);
-}
-
 TEST_CASE("errors of post: no descriptor, no usable loop, and a wake that the kernel refuses") {
     test::script script;
     script.waker[1] = -EMFILE;
@@ -222,37 +204,4 @@ TEST_CASE("in a forked child posting is refused") {
     loop.post([] {});
     loop.run();
     CHECK(test::in_child([&] { return loop.try_post([] {}).error().value(); }) == EINVAL);
-}
-
-TEST_CASE("cancel: what waits in the loop, polls in flight, and what can't be cancelled") {
-    int const event = ::eventfd(0, EFD_CLOEXEC);
-    test::temporary_file file(4096);
-    std::vector<char> buffer(512);
-    std::vector<std::int64_t> results;
-    auto const note = [&](kaio::io_result r) { results.push_back(r.res()); };
-    using operation = kaio::owned_operation<decltype(note)>;
-    kaio::loop loop(2);
-
-    operation read(note), poll(note), first(note), second(note), third(note);
-    CHECK(loop.cancel(read).error().value() == EINVAL); // never submitted
-    loop.submit(kaio::poll(event, POLLIN), poll);
-    loop.flush();
-    CHECK(loop.cancel(poll));
-    CHECK(loop.run() == 1);
-    CHECK(results == std::vector<std::int64_t>{-ECANCELED});
-    results.clear();
-
-    loop.submit(kaio::read(file, buffer, 0), read);
-    loop.flush(); // tmpfs completes it inside
-    CHECK(loop.cancel(read).error().value() == EINVAL);
-    loop.submit(kaio::read(file, buffer, 0), first);
-    loop.submit(kaio::read(file, buffer, 0), second); // the capacity is 2: it waits
-    loop.submit(kaio::read(file, buffer, 0), third);
-    CHECK(loop.waiting() == 3);
-    CHECK(loop.cancel(second));
-    CHECK(loop.cancel(first));
-    CHECK(loop.waiting() == 1);
-    CHECK(loop.run() == 4);
-    CHECK(results == std::vector<std::int64_t>{-ECANCELED, -ECANCELED, 512, 512});
-    ::close(event);
 }

@@ -95,7 +95,7 @@ TEST_CASE("polls that are never due fill the loop: a read behind them waits, and
         loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result r) { bytes = r.bytes(), loop.stop(); });
         loop.poll();
         CHECK(loop.in_flight() == capacity);
-        CHECK(loop.waiting() == 1);
+        CHECK(loop.queued() == 1);
         CHECK(loop.cancel(first));
         loop.run();
         CHECK(bytes == sizeof buffer);

@@ -1,5 +1,6 @@
 #include "loop/loops.hpp"
 #include "support/catch.hpp"
+#include "support/silent_eventfd.hpp"
 #include "support/temporary_file.hpp"
 
 #include <chrono>
@@ -8,6 +9,9 @@
 #include <stdexcept>
 #include <utility>
 #include <vector>
+
+#include <poll.h>
+#include <sys/eventfd.h>
 
 #include <kaio/kaio.hpp>
 
@@ -23,7 +27,7 @@ TEST_CASE("a handler may submit a thousand more, poll and run") {
         loop.poll();
         loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result) {
             loop.run(); // all but this one
-            CHECK(loop.in_flight() + loop.waiting() == 0);
+            CHECK(loop.in_flight() + loop.queued() == 0);
             ++done;
         });
     });
@@ -42,7 +46,7 @@ TEST_CASE("a handler that throws lets its exception out, and no other completion
             ++done;
             if (i % 3 == 0) throw std::runtime_error("from a handler");
         });
-    while (loop.in_flight() + loop.waiting() != 0) {
+    while (loop.in_flight() + loop.queued() != 0) {
         try {
             loop.run();
         } catch (const std::runtime_error&) {
@@ -65,38 +69,6 @@ TEST_CASE("a handler may destroy its own buffer, and handlers are destroyed afte
     CHECK(alive.use_count() == 21);
     loop.run();
     CHECK(alive.use_count() == 1);
-}
-
-TEST_CASE("operations that the caller owns may be submitted again and destroyed in their own handler") {
-    test::temporary_file file(4096);
-    std::vector<char> buffer(64);
-    kaio::loop loop(2);
-
-    struct again {
-        kaio::loop& loop;
-        test::temporary_file& file;
-        std::vector<char>& buffer;
-        kaio::operation* self = nullptr;
-        int done = 0;
-        void operator()(kaio::io_result r) {
-            if (r.bytes() == 64 && ++done < 100) loop.submit(kaio::read(file, buffer, 0), *self);
-        }
-    };
-    kaio::owned_operation<again> op({loop, file, buffer});
-    op.handler().self = &op;
-    loop.submit(kaio::read(file, buffer, 0), op);
-    CHECK(loop.run() == 100);
-    CHECK(op.handler().done == 100);
-
-    struct suicide {
-        std::unique_ptr<kaio::owned_operation<suicide>>* self;
-        void operator()(kaio::io_result) { self->reset(); }
-    };
-    std::unique_ptr<kaio::owned_operation<suicide>> mortal;
-    mortal = std::make_unique<kaio::owned_operation<suicide>>(suicide{&mortal});
-    loop.submit(kaio::read(-1, buffer, 0), *mortal);
-    CHECK(loop.run() == 1);
-    CHECK(mortal == nullptr);
 }
 
 TEST_CASE("completions, timers and posts take turns: what is always there keeps nothing else from its turn") {
@@ -196,4 +168,27 @@ TEST_CASE("a handler that cancels what it has just submitted, for ever, does not
     CHECK(calls == 2);
     stop = true;
     loop.run();
+}
+
+TEST_CASE("a posted function that runs the loop for one handler leaves the other completions to their turn") {
+    test::silent_eventfd event;
+    test::temporary_file file(4096);
+    std::vector<char> buffer(512);
+    int done = 0;
+    kaio::loop loop(8, {.spin_limit = kaio::duration::zero()});
+    loop.submit(kaio::poll(event.fd, POLLIN), [&](kaio::io_result r) { done += r.poll_events() == POLLIN; });
+    auto const last = [&](kaio::io_result r) {
+        done += bool(r);
+        if (done == 6) ::eventfd_write(event.fd, 1);
+    };
+    auto const first = [&](kaio::io_result r) {
+        done += bool(r);
+        loop.submit(kaio::read(file, buffer, 0), last);
+    };
+    loop.post([&] {
+        for (int i = 0; i < 3; ++i) loop.submit(kaio::read(file, buffer, 0), first); // tmpfs completes them at once
+        loop.run_one();
+    });
+    loop.run_for(10s); // a loop that has forgotten what its handlers submitted sleeps until then
+    CHECK(done == 7);
 }

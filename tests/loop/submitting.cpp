@@ -27,12 +27,12 @@ TEST_CASE("a handler gets the kernel's result and its buffer the file's bytes") 
 
     kaio::io_result got(-1);
     loop.submit(kaio::read(file, buffer, 8192), [&](kaio::io_result r) { got = r; });
-    CHECK(loop.waiting() == 1);
+    CHECK(loop.queued() == 1);
     CHECK(loop.in_flight() == 0);
     CHECK(loop.run() == 1);
     CHECK(got.bytes() == 10'000 - 8192);
     for (std::size_t i = 0; i < got.bytes(); ++i) REQUIRE(buffer[i] == test::temporary_file::content(8192 + i));
-    CHECK(loop.in_flight() + loop.waiting() == 0);
+    CHECK(loop.in_flight() + loop.queued() == 0);
 }
 
 TEST_CASE("a hundred times the capacity completes, each exactly once and first in, first out") {
@@ -47,7 +47,7 @@ TEST_CASE("a hundred times the capacity completes, each exactly once and first i
         loop.submit(kaio::read(file, buffer, 0), [&order, i](kaio::io_result r) {
             if (r.bytes() == 64) order.push_back(i);
         });
-    CHECK(loop.waiting() == 100 * capacity);
+    CHECK(loop.queued() == 100 * capacity);
     loop.flush();
     CHECK(loop.in_flight() == capacity);
     CHECK(loop.run() == 100 * capacity);
@@ -68,7 +68,7 @@ TEST_CASE("the kernel never has more than the capacity, also when requests come 
     for (int i = 0; i < 4; ++i) loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result r) { reads += !!r; });
     CHECK(loop.flush() == 0);
     CHECK(loop.in_flight() == 4);
-    CHECK(loop.waiting() == 4);
+    CHECK(loop.queued() == 4);
     ::eventfd_write(event.fd, 1);
     CHECK(loop.run() == 8);
     CHECK(polls == 4);
@@ -96,7 +96,7 @@ TEST_CASE("bad requests at every place of a batch complete with their own error,
         }
         loop.run();
         for (unsigned i = 0; i < count; ++i) REQUIRE(times[i] == 1);
-        REQUIRE(loop.in_flight() + loop.waiting() == 0);
+        REQUIRE(loop.in_flight() + loop.queued() == 0);
     }
 }
 
@@ -149,7 +149,7 @@ TEST_CASE("every errno of io_submit at every call: each request completes once, 
             CAPTURE(error, call);
             CHECK(total == 12);
             CHECK(failed == (error == EAGAIN || script.submits < call ? 0 : 1));
-            CHECK(loop.in_flight() + loop.waiting() == 0);
+            CHECK(loop.in_flight() + loop.queued() == 0);
         }
 }
 
@@ -158,7 +158,7 @@ TEST_CASE("EAGAIN with requests in flight is met by waiting, not by asking again
     test::silent_eventfd event;
     test::temporary_file file(4096);
     std::vector<char> buffer(64);
-    test::scripted_loop loop(4, {.poll_limit = kaio::duration::zero()}, test::scripted_kernel(script));
+    test::scripted_loop loop(4, {.spin_limit = kaio::duration::zero()}, test::scripted_kernel(script));
     int mask = 0;
     std::size_t bytes = 0;
     loop.submit(kaio::poll(event.fd, POLLIN), [&](kaio::io_result r) { mask = r.poll_events(); });
@@ -168,7 +168,7 @@ TEST_CASE("EAGAIN with requests in flight is met by waiting, not by asking again
     loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result r) { bytes = r.bytes(); });
     for (int i = 0; i < 100; ++i) loop.poll();
     CHECK(script.submits == 2);
-    CHECK(loop.waiting() == 1);
+    CHECK(loop.queued() == 1);
     ::eventfd_write(event.fd, 1);
     loop.run();
     CHECK(mask == POLLIN);
@@ -191,7 +191,7 @@ TEST_CASE("after EAGAIN one completion is enough to go on, whatever else stays i
         loop.flush();
         loop.submit(kaio::read(zero, std::span(&byte, 1), 0), count);
         loop.flush(); // refused
-        CHECK(loop.waiting() == 1);
+        CHECK(loop.queued() == 1);
         for (int i = 0; i < 3; ++i) loop.poll();
         CHECK(read == 2);
         CHECK(loop.in_flight() == 1);

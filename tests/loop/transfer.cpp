@@ -60,9 +60,7 @@ public:
             block.aio_nbytes = n;
         }
         long const taken = scripted_kernel::io_submit(id, 1, batch);
-        auto const key = block.aio_key;
         block = whole;
-        block.aio_key = key;
         return taken;
     }
 

@@ -17,11 +17,11 @@
 
 using namespace std::chrono_literals;
 
-TEST_CASE("waiting makes one io_getevents with no polling, and none with polling without end") {
+TEST_CASE("waiting makes one io_getevents without spinning, and none with unlimited spinning") {
     test::script script;
     test::silent_eventfd event;
     kaio::duration const limit = GENERATE(kaio::duration::zero(), kaio::duration());
-    test::scripted_loop loop(4, {.poll_limit = limit, .setup = {.events = kaio::reaping::ring}},
+    test::scripted_loop loop(4, {.spin_limit = limit, .setup = {.events = kaio::reaping::ring}},
                              test::scripted_kernel(script));
     int mask = 0;
     loop.submit(kaio::poll(event.fd, POLLIN), [&](kaio::io_result r) { mask = r.poll_events(); });
@@ -70,10 +70,10 @@ TEST_CASE("without the ring a batch costs one io_submit and one io_getevents") {
     CHECK(script.waits == before + 1);
 }
 
-TEST_CASE("polling without end, and without a trusted ring, takes events by io_getevents that never waits") {
+TEST_CASE("unlimited spinning without a trusted ring takes events by io_getevents that never waits") {
     test::temporary_file file(64);
     std::vector<char> buffer(64);
-    kaio::loop loop(4, {.poll_limit = kaio::duration(), .setup = {.events = kaio::reaping::syscall}});
+    kaio::loop loop(4, {.spin_limit = kaio::duration(), .setup = {.events = kaio::reaping::syscall}});
     std::size_t bytes = 0;
     loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result r) { bytes += r.bytes(); });
     loop.submit(kaio::after(1ms), [&](kaio::io_result) {
@@ -87,7 +87,7 @@ TEST_CASE("polling without end, and without a trusted ring, takes events by io_g
 TEST_CASE("a wait that is interrupted or fails") {
     test::script script;
     test::silent_eventfd event;
-    test::scripted_loop loop(4, {.poll_limit = kaio::duration::zero()}, test::scripted_kernel(script));
+    test::scripted_loop loop(4, {.spin_limit = kaio::duration::zero()}, test::scripted_kernel(script));
     int mask = 0;
     loop.submit(kaio::poll(event.fd, POLLIN), [&](kaio::io_result r) { mask = r.poll_events(); });
 
@@ -119,8 +119,7 @@ void count_alarm(int) { alarms = alarms + 1; }
 
 TEST_CASE("signals during a wait lose nothing, with SA_RESTART and without") {
     int const flags = GENERATE(0, SA_RESTART);
-    struct sigaction action {
-    }, old_action;
+    struct sigaction action{}, old_action;
     action.sa_handler = count_alarm;
     action.sa_flags = flags;
     ::sigaction(SIGALRM, &action, &old_action);
@@ -128,7 +127,7 @@ TEST_CASE("signals during a wait lose nothing, with SA_RESTART and without") {
     ::setitimer(ITIMER_REAL, &every, nullptr);
 
     test::silent_eventfd event;
-    kaio::loop loop(4, {.poll_limit = kaio::duration::zero()});
+    kaio::loop loop(4, {.spin_limit = kaio::duration::zero()});
     int mask = 0;
     loop.submit(kaio::poll(event.fd, POLLIN), [&](kaio::io_result r) { mask = r.poll_events(); });
     alarms = 0;
@@ -147,8 +146,7 @@ TEST_CASE("signals during a wait lose nothing, with SA_RESTART and without") {
 TEST_CASE("run_one with a signal mask ends when a signal comes that only the mask lets in") {
     static volatile std::sig_atomic_t received;
     received = 0;
-    struct sigaction action {
-    }, before{};
+    struct sigaction action{}, before{};
     action.sa_handler = [](int) { received = 1; };
     ::sigaction(SIGUSR1, &action, &before);
     sigset_t blocked, old;
@@ -201,4 +199,22 @@ TEST_CASE("run_one calls one handler, and none when nothing is there") {
         CHECK(done == i);
     }
     CHECK(loop.run_one() == 0);
+}
+
+TEST_CASE("stop ends run after the handlers of what has completed; the next run goes on") {
+    kaio::loop loop(4);
+    loop.hold();
+    std::thread other([&] { loop.post([&] { loop.stop(); }); });
+    loop.run();
+    other.join();
+    int called = 0;
+    loop.post([&] { ++called; });
+    loop.stop();
+    loop.run(); // this one is stopped at once, but what was there is done
+    CHECK(called == 1);
+    loop.release();
+    loop.submit(kaio::after(1ms), [&](kaio::io_result) { ++called; });
+    CHECK(loop.run() == 1); // no stop is left over: it waits
+    CHECK(called == 2);
+    CHECK(loop.run() == 0);
 }

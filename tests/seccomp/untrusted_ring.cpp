@@ -83,7 +83,7 @@ TEST_CASE("a ring that goes bad after any submission: a loop gives the same resu
                     });
     CHECK(loop.run() == 64);
     CHECK(times == std::vector<int>(64, 1));
-    CHECK(loop.in_flight() + loop.waiting() == 0);
+    CHECK(loop.in_flight() + loop.queued() == 0);
     CHECK(!loop.uses_ring());
     CHECK(d.waits > 0);
 }

@@ -195,7 +195,7 @@ TEST_CASE("the room in a context is what was asked for, and events that were not
 TEST_CASE("a wait that nothing can end is an error, not a hang") {
     kaio::sim::world world(5);
     kaio::sim::event const silent = world.make_event();
-    loop_type loop(4, {.poll_limit = kaio::duration::zero()}, world);
+    loop_type loop(4, {.spin_limit = kaio::duration::zero()}, world);
     loop.submit(kaio::poll(silent, POLLIN), [](kaio::io_result) {});
     auto const answer = loop.try_run();
     REQUIRE(!answer);

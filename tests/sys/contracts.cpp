@@ -67,7 +67,7 @@ static_assert(kaio::statx_type == STATX_TYPE && kaio::statx_dioalign == STATX_DI
 #endif
 #endif
 
-static_assert(sizeof(kaio::request) == 64 && std::is_trivially_copyable_v<kaio::request>);
+static_assert(sizeof(kaio::request) <= 72 && std::is_trivially_copyable_v<kaio::request>);
 static_assert(sizeof(kaio::io_result) == 8 && std::is_trivially_copyable_v<kaio::io_result>);
 static_assert(std::is_empty_v<kaio::linux_kernel>);
 static_assert(kaio::kernel<kaio::linux_kernel>);

@@ -8,7 +8,7 @@
 
 #include <kaio/coro/task.hpp>
 #include <kaio/io/result.hpp>
-#include <kaio/loop/timer_queue.hpp>
+#include <kaio/loop/timer.hpp>
 
 KAIO_COROUTINES_BEGIN
 namespace kaio::inline KAIO_BUILD {

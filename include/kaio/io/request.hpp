@@ -39,19 +39,22 @@ public:
                           file.alignment();
                           file.direct();
                       })
-            if (asks_for_direct(file)) memory_ = file.alignment().memory, offset_ = file.alignment().offset;
+            if (asks_for_direct(file)) {
+                memory_mask_ = file.alignment().memory - 1;
+                offset_mask_ = file.alignment().offset - 1;
+            }
     }
 
     constexpr int fd() const noexcept { return fd_; }
 
     // True if direct I/O accepts these, and for an int, which knows no alignment.
     bool accepts(const void* data, std::size_t size, std::int64_t offset) const noexcept {
-        return (reinterpret_cast<std::uintptr_t>(data) & (memory_ - 1)) == 0 &&
-               ((size | static_cast<std::uint64_t>(offset)) & (offset_ - 1)) == 0;
+        return (reinterpret_cast<std::uintptr_t>(data) & memory_mask_) == 0 &&
+               ((size | static_cast<std::uint64_t>(offset)) & offset_mask_) == 0;
     }
 
     // The unit of offsets and lengths in bytes if the file is known to be open for direct I/O, else 0.
-    constexpr std::uint32_t direct_unit() const noexcept { return offset_ & ~1u; }
+    constexpr std::uint32_t direct_unit() const noexcept { return offset_mask_ == 0 ? 0 : offset_mask_ + 1; }
 
 private:
     // A file that ignores O_DIRECT now may heed it later (kaio::file::support).
@@ -62,22 +65,23 @@ private:
     }
 
     int fd_;
-    std::uint32_t memory_ = 1; // bytes, powers of two
-    std::uint32_t offset_ = 1;
+    std::uint32_t memory_mask_ = 0; // the alignment in bytes, which is a power of two, less 1
+    std::uint32_t offset_mask_ = 0;
 };
 
 // The kernel's iocb, filled in. Modifiers return a changed copy.
 class request {
 public:
-    // For operations that kaio has no factory for.
-    constexpr explicit request(const iocb& block) noexcept : block_(block) {}
+    // For operations that kaio has no factory for. `direct_unit` as below.
+    constexpr explicit request(const iocb& block, std::uint32_t direct_unit = 0) noexcept
+        : block_(block), direct_unit_(direct_unit) {}
 
     // The raw layer submits iocbs. The address that is submitted is what counts, so callers choose where the copy lies.
     constexpr operator iocb() const noexcept { return block_; }
     constexpr const iocb& block() const noexcept { return block_; }
 
-    // descriptor::direct_unit of its file. It lies in aio_key, which the kernel writes at submission.
-    constexpr std::uint32_t direct_unit() const noexcept { return block_.aio_key; }
+    // The unit of offsets and lengths in bytes if the file is known to be open for direct I/O, else 0.
+    constexpr std::uint32_t direct_unit() const noexcept { return direct_unit_; }
 
     // Replaces the flags. Errors at submission: EOPNOTSUPP for flags that the kernel or the file doesn't know, EINVAL
     // for any flag of an fsync, fdatasync or poll.
@@ -108,8 +112,9 @@ public:
 
 private:
     iocb block_;
+    std::uint32_t direct_unit_;
 };
-static_assert(sizeof(request) == 64 && std::is_trivially_copyable_v<request>);
+static_assert(sizeof(request) <= 72 && std::is_trivially_copyable_v<request>);
 
 namespace detail {
 
@@ -121,16 +126,15 @@ concept contiguous = requires(Buffer& buffer) {
 
 template <class Buffer> using element_of = std::remove_pointer_t<decltype(std::data(std::declval<Buffer&>()))>;
 
-constexpr iocb make_iocb(opcode op, const descriptor& file, std::uint64_t data, std::uint64_t count,
-                         std::int64_t offset) noexcept {
+constexpr request make_request(opcode op, const descriptor& file, std::uint64_t data, std::uint64_t count,
+                               std::int64_t offset) noexcept {
     iocb block{};
-    block.aio_key = file.direct_unit();
     block.aio_lio_opcode = static_cast<std::uint16_t>(op);
     block.aio_fildes = static_cast<std::uint32_t>(file.fd());
     block.aio_buf = data;
     block.aio_nbytes = count;
     block.aio_offset = offset;
-    return block;
+    return request(block, file.direct_unit());
 }
 
 inline std::uint64_t address(const volatile void* memory) noexcept { return reinterpret_cast<std::uintptr_t>(memory); }
@@ -140,7 +144,7 @@ request transfer(opcode op, const descriptor& file, Buffer& buffer, std::int64_t
     std::size_t const bytes = std::size(buffer) * sizeof(element_of<Buffer>);
     assert(file.accepts(std::data(buffer), bytes, offset) &&
            "kaio: direct I/O needs address, length and offset aligned as file::alignment() says");
-    return request(make_iocb(op, file, address(std::data(buffer)), bytes, offset));
+    return make_request(op, file, address(std::data(buffer)), bytes, offset);
 }
 
 } // namespace detail
@@ -184,23 +188,23 @@ template <class Buffer> request write(const descriptor& file, Buffer&& buffer, s
 // Reads into the buffers of `vector` in turn, otherwise as read. The array must stay until the request has completed,
 // because a loop may hand it to the kernel late. Errors at submission: EINVAL for more than 1024 buffers.
 inline request readv(const descriptor& file, view<const iovec> vector, std::int64_t offset) noexcept {
-    return request(detail::make_iocb(opcode::preadv, file, detail::address(vector.data()), vector.size(), offset));
+    return detail::make_request(opcode::preadv, file, detail::address(vector.data()), vector.size(), offset);
 }
 
 // Writes the buffers of `vector` in turn, otherwise as write and readv.
 inline request writev(const descriptor& file, view<const iovec> vector, std::int64_t offset) noexcept {
-    return request(detail::make_iocb(opcode::pwritev, file, detail::address(vector.data()), vector.size(), offset));
+    return detail::make_request(opcode::pwritev, file, detail::address(vector.data()), vector.size(), offset);
 }
 
 // fsync(2): completes when the file's data and metadata are on the device. It covers the writes that have completed
 // before it is submitted, and orders nothing among requests in flight. Errors: EINVAL before Linux 4.18.
 inline request fsync(const descriptor& file) noexcept {
-    return request(detail::make_iocb(opcode::fsync, file, 0, 0, 0));
+    return detail::make_request(opcode::fsync, file, 0, 0, 0);
 }
 
 // fdatasync(2): as fsync, but without metadata that is not needed to read the data back.
 inline request fdatasync(const descriptor& file) noexcept {
-    return request(detail::make_iocb(opcode::fdsync, file, 0, 0, 0));
+    return detail::make_request(opcode::fdsync, file, 0, 0, 0);
 }
 
 // Completes once, when one of `events` (POLLIN, POLLOUT, … of poll(2)) holds for `file`: a socket, pipe, eventfd or
@@ -211,7 +215,7 @@ inline request fdatasync(const descriptor& file) noexcept {
 // the descriptor does not end it, because it keeps the file open, as dup(2) does. Cancel it first, or shut the socket
 // down. Errors: EINVAL for events that poll does not know.
 inline request poll(const descriptor& file, int events) noexcept {
-    return request(detail::make_iocb(opcode::poll, file, static_cast<std::uint16_t>(events), 0, 0));
+    return detail::make_request(opcode::poll, file, static_cast<std::uint16_t>(events), 0, 0);
 }
 
 } // namespace kaio

@@ -1,0 +1,346 @@
+// loop_core: what a basic_loop is made of, and how its parts work together. Its fields are public, for the headers of
+// this folder and the one above.
+//
+// A request's way: submit puts it into an operation of the slab, of a coroutine's frame or of the caller. It stands in
+// the queue until flush gives it to the kernel, and in the completions from then on until its handler is called:
+//
+//     submit ──► queue ──► flush ──► context ──► gather ──► completions ──► handler
+//                  └─ refused, cancelled ──────────────────────────┘ │
+//     submit ──► timers ──► expire_timers ───────────────────────────┘
+#pragma once
+
+#include <cassert>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+#include <signal.h>
+
+#include <kaio/io/context.hpp>
+#include <kaio/io/duration.hpp>
+#include <kaio/io/request.hpp>
+#include <kaio/io/result.hpp>
+#include <kaio/loop/detail/completions.hpp>
+#include <kaio/loop/detail/mailbox.hpp>
+#include <kaio/loop/detail/operation_core.hpp>
+#include <kaio/loop/detail/operation_slab.hpp>
+#include <kaio/loop/detail/request_queue.hpp>
+#include <kaio/loop/detail/timer_queue.hpp>
+#include <kaio/loop/detail/waiter.hpp>
+#include <kaio/loop/detail/whole_transfer_handler.hpp>
+#include <kaio/loop/observer.hpp>
+#include <kaio/loop/operation.hpp>
+#include <kaio/loop/timer.hpp>
+#include <kaio/loop/transfer.hpp>
+#include <kaio/sys/reset_on_move.hpp>
+
+namespace kaio::inline KAIO_BUILD::detail {
+
+// What basic_loop::prepare_to_wait returns.
+struct prepared_wait {
+    bool ready;            // there is something to do at once: poll, and do not wait
+    std::int64_t deadline; // when to poll at the latest, in the kernel's time (ns); duration::unlimited: never
+};
+
+template <kernel Kernel, class Observer> class loop_core {
+public:
+    operation_slab slab{};             // the loop's own operations, with their handlers
+    basic_context<Kernel> context;     // the kernel's, with room for `capacity` requests and a wake
+    request_queue<Kernel> queue{};     // submitted, and not given to the kernel
+    timer_queue timers{};              // not expired
+    detail::completions completions{}; // completed, and their handlers are still to be called
+    detail::mailbox<Kernel> mailbox{}; // posted functions, and what wakes the loop for them
+    detail::waiter<Kernel> waiter;     // how it waits: spinning, then asleep
+    reset_on_move<unsigned> capacity;  // requests in flight at once; 0: moved from
+    std::size_t holds = 0;             // what release has not ended
+    bool stopped = false;              // run is to return
+    [[no_unique_address]] Observer observer{};
+
+    enum goal : unsigned char { nothing_left, one_handler };
+
+    // Making and destroying: see basic_loop.
+    static result<loop_core> try_make(unsigned capacity, context_options options, duration spin_limit,
+                                      Kernel kernel) noexcept {
+        if (capacity == 0 || capacity == ~0u) return failure(EINVAL);
+        if (options.at_least != 0) ++options.at_least;
+        auto context = basic_context<Kernel>::try_make(capacity + 1, options, std::move(kernel));
+        if (!context) return failure(context.error());
+        loop_core made(std::move(*context), spin_limit);
+        if (!made.reserve()) return failure(ENOMEM);
+        return made;
+    }
+    loop_core(loop_core&& other) noexcept
+        : slab(std::move(other.slab)), context(std::move(other.context)), queue(std::move(other.queue)),
+          completions(std::move(other.completions)), mailbox(std::move(other.mailbox)), waiter(other.waiter),
+          capacity(std::move(other.capacity)), observer(std::move(other.observer)) {
+        assert(is_idle() && other.is_idle() && "kaio: a loop was moved while requests were in it");
+    }
+    loop_core(const loop_core&) = delete;
+    loop_core& operator=(const loop_core&) = delete;
+    ~loop_core() {
+        if (context.usable() || capacity == 0) complete_all();
+        mailbox.close(context);
+    }
+
+    // Submits with an operation of the slab. Returns false if there is none, and then `handler` is untouched.
+    template <class Handler> bool submit(const request& request, Handler&& handler) {
+        return submit_block(request.block(), std::forward<Handler>(handler));
+    }
+    template <class Handler> bool submit(timer timer, Handler&& handler) {
+        operation_core* const operation = acquire(std::forward<Handler>(handler));
+        if (operation) [[likely]]
+            start_timer(*operation, timer.delay.ns());
+        return operation != nullptr;
+    }
+    template <class Handler> bool submit(const whole_transfer& transfer, Handler&& handler) {
+        using stored = std::decay_t<Handler>;
+        constexpr bool fits = std::is_invocable_v<stored&, transfer_result>;
+        static_assert(fits, "kaio: the handler of fully() must be callable with a kaio::transfer_result");
+        if constexpr (fits)
+            return submit_block(transfer.first, whole_transfer_handler<loop_core, stored>{
+                                                    this, transfer.progress, std::forward<Handler>(handler)});
+        else
+            return false;
+    }
+
+    // The same with an operation that the caller keeps.
+    void submit(const request& request, operation_core& operation) noexcept {
+        make_busy(operation);
+        operation.set_request(request.block());
+        start(operation);
+    }
+    void submit(timer timer, operation_core& operation) noexcept {
+        make_busy(operation);
+        start_timer(operation, timer.delay.ns());
+    }
+    // So that its destructor notices that it has not completed. The slab's own operations need no mark.
+    void make_busy(operation_core& operation) const noexcept {
+        assert(!operation.busy() && "kaio: an operation was submitted again before it had completed");
+        operation.set_busy(context.process_mark());
+    }
+    // REQUIRES: it has the form of a request
+    void start(operation_core& operation) noexcept {
+        if constexpr (is_observed) observer.on_submit();
+        queue.push(operation);
+    }
+    void start_timer(operation_core& operation, std::int64_t delay) noexcept {
+        if constexpr (is_observed) observer.on_submit();
+        timers.insert(operation, deadline_in(delay));
+    }
+
+    result<void> cancel(operation_core& operation) noexcept {
+        if (!timers.remove(operation) && !queue.remove(operation)) return context.cancel(operation.as.request);
+        completions.add_outcome(operation, -ECANCELED);
+        return {};
+    }
+
+    unsigned flush() noexcept {
+        unsigned accepted = 0;
+        while (queue.ready(context)) {
+            accepted += submit_batch();
+            if (queue.kernel_full()) break;
+        }
+        return accepted;
+    }
+
+    result<std::size_t> poll() {
+        if (!context.usable()) return failure(EINVAL);
+        std::size_t const before = completions.handled();
+        flush();
+        gather();
+        expire_timers();
+        return completions.dispatch(mailbox, completer()) - before;
+    }
+
+    // Returns when the goal is reached, the deadline (in the kernel's time) has passed, or there is nothing to wait for.
+    result<std::size_t> run_until(goal wanted, std::int64_t deadline, const sigset_t* mask) {
+        if (!context.usable()) return failure(EINVAL);
+        std::size_t const before = completions.handled();
+        std::size_t handled = before;
+        for (;;) {
+            flush();
+            // Without the ring, asking is a system call. The wait below asks and sleeps in one, if it may sleep.
+            if (context.uses_ring() || deadline != duration::unlimited || waiter.always_spins()) gather();
+            expire_timers();
+            std::size_t const handled_before = handled;
+            handled = wanted == one_handler ? completions.dispatch_one(mailbox, completer())
+                                            : completions.dispatch(mailbox, completer());
+            bool const called = handled != handled_before;
+            if (stopped || (called && wanted == one_handler)) break;
+            if (!called && is_idle() && !waits_for_holder(wanted)) break;
+            if (is_past(deadline)) break;
+            if (called) continue;
+            if (int const error = wait(deadline, mask)) {
+                if (error == EINTR && mask) break;
+                if (error != EINTR) return failure(error);
+            }
+        }
+        stopped = false;
+        std::size_t const count = handled - before;
+        return wanted == one_handler && count > 1 ? 1 : count; // that handler's own polls may have called others
+    }
+
+    // Requests that the kernel was given (or has refused) and whose handlers have not been called.
+    std::size_t in_flight() const noexcept { return capacity - queue.room() + completions.size(); }
+
+    bool has_completions() const noexcept {
+        return context.usable() && (completions.size() != 0 || mailbox.has_posts() || context.has_completions());
+    }
+
+    // `ns` from now, in the kernel's time. What is unlimited stays so, and what is too long to be a time becomes so.
+    std::int64_t deadline_in(std::int64_t ns) const noexcept {
+        if (ns == duration::unlimited) return ns;
+        std::int64_t const time = now();
+        return ns < duration::unlimited - time ? time + ns : duration::unlimited;
+    }
+
+    // For what waits in the loop's place: see basic_loop.
+    bool attach(int eventfd) noexcept {
+        if (queue.eventfd() >= 0) return false;
+        queue.set_eventfd(eventfd);
+        mailbox.set_eventfd(eventfd);
+        return true;
+    }
+    void detach(int eventfd) noexcept {
+        if (queue.eventfd() != eventfd) return;
+        mailbox.stop_listening(context);
+        queue.set_eventfd(-1);
+        mailbox.set_eventfd(-1);
+    }
+    prepared_wait prepare_to_wait() noexcept {
+        flush();
+        bool const retry = queue.ready(context); // nothing is in flight whose completion would say when to retry
+        bool const listening = mailbox.listen(context);
+        std::int64_t deadline = timers.earliest();
+        if (mailbox.waking()) { // if the wake fails, no event says so
+            std::int64_t const soon = deadline_in(mailbox.bounded(duration()).ns());
+            if (soon < deadline) deadline = soon;
+        }
+        return {!listening || retry || has_completions(), deadline};
+    }
+
+private:
+    static constexpr bool is_observed = !std::is_same_v<Observer, no_observer>;
+
+    loop_core(basic_context<Kernel> made, duration spin_limit) noexcept
+        : context(std::move(made)), waiter(spin_limit), capacity(context.capacity() - 1) {}
+
+    bool reserve() noexcept {
+        std::size_t const with_wake = std::size_t{capacity} + 1;
+        return completions.reserve(with_wake) && queue.reserve(capacity) && slab.grow(with_wake);
+    }
+
+    template <class Handler> bool submit_block(const iocb& block, Handler&& handler) {
+        static_assert(completion_handler<Handler>, "kaio: a handler must be callable with a kaio::io_result");
+        if constexpr (completion_handler<Handler>) {
+            operation_core* const operation = acquire(std::forward<Handler>(handler));
+            if (!operation) [[unlikely]]
+                return false;
+            operation->set_request(block);
+            start(*operation);
+        }
+        return true;
+    }
+    template <class Handler> operation_core* acquire(Handler&& handler) {
+        return slab.exhausted() ? nullptr : slab.acquire(std::forward<Handler>(handler));
+    }
+
+    unsigned submit_batch() noexcept {
+        if constexpr (is_observed) {
+            unsigned const there = context.completions();
+            std::int64_t const began = now();
+            unsigned const accepted = queue.submit(context, completions);
+            std::int64_t const ns = now() - began;
+            observer.on_batch(accepted, context.completions() - there, ns);
+            return accepted;
+        } else {
+            return queue.submit(context, completions);
+        }
+    }
+
+    std::int64_t now() const noexcept { return context.get_kernel().now(); }
+    bool is_past(std::int64_t deadline) const noexcept { return deadline != duration::unlimited && now() >= deadline; }
+
+    bool is_idle() const noexcept { return in_flight() + queue.size() + timers.size() == 0 && !mailbox.has_posts(); }
+    // The loop is held, and whoever holds it can release it while this run waits.
+    bool waits_for_holder(goal wanted) const noexcept {
+        return holds != 0 && (wanted == one_handler || !completions.in_handler());
+    }
+
+    // Takes events, unless some are still to be handled.
+    void gather() noexcept {
+        if (!completions.has_events()) add_events(context.reap(completions.room()));
+    }
+    // The first `count` events in the room of the completions have been taken.
+    void add_events(unsigned count) noexcept {
+        if (count == 0) return;
+        view<io_event> events = completions.room().first(count);
+        if (mailbox.waking()) [[unlikely]]
+            events = mailbox.remove_wake(events);
+        completions.add(events);
+        queue.completed(events);
+    }
+
+    void expire_timers() noexcept {
+        if (timers.empty()) return;
+        std::int64_t const time = now();
+        while (timers.earliest() <= time && timers.earliest() != duration::unlimited)
+            completions.add_outcome(timers.pop(), 0);
+    }
+
+    // What calls the handler of an operation that has completed.
+    auto completer() noexcept {
+        return [this](operation_core& operation, std::int64_t res) {
+            if constexpr (is_observed) observer.on_complete();
+            operation.complete(operation, slab, io_result(res));
+        };
+    }
+
+    // Waits for something to complete, a post, a timer or the deadline. Returns an errno, or 0.
+    int wait(std::int64_t deadline, const sigset_t* mask) noexcept {
+        // If the kernel has refused all there is, the next flush says more.
+        if (context.in_flight() == 0 && queue.size() != 0) return 0;
+        std::int64_t const until = timers.earliest() < deadline ? timers.earliest() : deadline;
+        auto const count = waiter.wait(context, mailbox, completions.room(), until, mask, observer);
+        if (!count) return count.error().value();
+        add_events(*count);
+        return 0;
+    }
+
+    // Completes what the kernel does not have.
+    void cancel_all() noexcept {
+        queue.cancel_all(completions);
+        while (!timers.empty()) completions.add_outcome(timers.pop(), -ECANCELED);
+    }
+
+    // For the destructor.
+    void complete_all() {
+        constexpr int most_failures = 8; // of waits
+        cancel_all();
+        if (!completions.has_room()) { // the loop was moved from
+            for (; completions.size() != 0; cancel_all()) completions.dispatch_outcomes(completer());
+            return;
+        }
+        for (int failures = 0; failures < most_failures;) {
+            cancel_all();
+            // A poll that could not be cancelled might never complete. Then the wait is short, and the next round
+            // retries.
+            bool const polls_end = queue.cancel_polls(context);
+            gather();
+            std::size_t const before = completions.handled();
+            if (completions.dispatch(mailbox, completer()) != before) continue;
+            if (context.in_flight() == 0) return;
+            duration const limit = polls_end ? duration() : duration::from_ns(1'000'000);
+            auto const count = context.wait(completions.room(), 1, mailbox.bounded(limit));
+            mailbox.stop_listening(context);
+            if (count)
+                add_events(*count);
+            else if (count.error().value() != EINTR)
+                ++failures;
+        } // the context's own destructor still waits for the kernel
+    }
+};
+
+} // namespace kaio::detail

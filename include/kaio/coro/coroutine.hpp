@@ -1,4 +1,5 @@
-// <coroutine>, for the headers that have coroutines in them. What stands below this floor does without.
+// <coroutine>, and one readable error where the compiler has no coroutines. Each header of this floor includes this
+// first, itself or through another. The floors below do without coroutines.
 #pragma once
 
 #include <kaio/sys/language.hpp>
@@ -10,8 +11,8 @@
 
 #include <coroutine>
 
-// GCC warns of the code that it makes of a coroutine itself: a switch without a default, and 0 for a null pointer. That
-// is nothing that a program could mend. What is between these two is not warned of so; a user's own coroutines are.
+// GCC warns of code that it makes for coroutines itself: a switch without a default, and 0 for a null pointer. Nobody
+// can mend that in the source, so those two warnings are off between these macros. They stay on in a user's coroutines.
 #if defined(__GNUC__) && !defined(__clang__)
 #define KAIO_COROUTINES_BEGIN                                                                                          \
     _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wswitch-default\"")                              \

@@ -1,75 +1,65 @@
-// when_all: runs several tasks at once, and gives what all of them give. They run on one thread, each until it
+// when_all: runs several tasks at once and returns what all of them return. They run on one thread, each until it
 // suspends.
+//     auto const [index, data] = co_await kaio::when_all(read_index(loop, file), read_data(loop, file));
+//     std::vector<std::size_t> const sizes = co_await kaio::when_all(std::move(tasks)); // a std::vector of tasks
 #pragma once
 
 #include <kaio/coro/coroutine.hpp>
 
-#include <cstddef>
 #include <tuple>
 #include <type_traits>
 #include <utility>
 
+#include <kaio/coro/detail/task_frame.hpp>
+#include <kaio/coro/detail/task_waiter.hpp>
 #include <kaio/coro/task.hpp>
 
 KAIO_COROUTINES_BEGIN
 namespace kaio::inline KAIO_BUILD {
 
-// What a task<void> gives, where something must stand.
+// Stands for what a task<void> returns, where there must be a value.
 struct nothing {
     friend bool operator==(nothing, nothing) = default;
 };
 
 namespace detail {
 
-// Awaits tasks that `start(waiter)` starts, `count` of them.
-template <class Start> struct all_started {
-    Start start;
-    task_waiter waiter;
+template <class T> using value_or_nothing = std::conditional_t<std::is_void_v<T>, nothing, T>;
 
-    bool await_ready() const noexcept { return false; }
-    bool await_suspend(std::coroutine_handle<> frame) noexcept {
-        waiter.frame = frame;
-        start(waiter);
-        return --waiter.left != 0;
-    }
-    void await_resume() const noexcept {}
-};
-template <class Start> all_started<Start> start_all(std::size_t count, Start start) noexcept {
-    return {std::move(start), {nullptr, count + 1}};
-}
-
-template <class T> using given = std::conditional_t<std::is_void_v<T>, nothing, T>;
-template <class T> given<T> take(task<T>& ended) {
+// What a task that has finished returned, or `nothing`. Throws what it threw.
+template <class T> value_or_nothing<T> result_of(task<T>& task) {
     if constexpr (std::is_void_v<T>)
-        return ended.result(), nothing();
+        return frame_of(task).result(), nothing();
     else
-        return ended.result();
+        return frame_of(task).result();
 }
 
 } // namespace detail
 
-// `auto [a, b] = co_await when_all(f(), g())`: a std::tuple of what they give, with a `nothing` for each task<void>. When
-// all have ended, the exception of the first that threw (in the order of the arguments) is thrown. One frame beyond the
-// tasks'.
-template <class... T> task<std::tuple<detail::given<T>...>> when_all(task<T>... tasks) {
-    co_await detail::start_all(sizeof...(T), [&](detail::task_waiter& waiter) { (tasks.start(waiter), ...); });
-    co_return std::tuple<detail::given<T>...>{detail::take(tasks)...}; // braces: in the order of the arguments
+// Returns a std::tuple of what the tasks return, in the order of the arguments, with a `nothing` for each task<void>.
+// If any of them throws, it throws the first exception in that order, when all have finished. Allocates: one frame
+// beside the tasks'.
+template <class... T> task<std::tuple<detail::value_or_nothing<T>...>> when_all(task<T>... tasks) {
+    detail::task_waiter waiter;
+    (detail::frame_of(tasks).start(waiter), ...);
+    co_await waiter;
+    co_return std::tuple<detail::value_or_nothing<T>...>{detail::result_of(tasks)...}; // braces: in this order
 }
 
-// The same for a container of tasks, such as std::vector<task<T>>: gives a container of the same kind of T, in the same
-// order (nothing at all for void).
+// The same for a container of tasks, such as std::vector<task<T>>. Returns a container of the same kind with the Ts in
+// the same order, or for task<void> nothing.
 template <template <class...> class Container, class T, class... Rest>
-task<std::conditional_t<std::is_void_v<T>, void, Container<detail::given<T>>>>
+task<std::conditional_t<std::is_void_v<T>, void, Container<detail::value_or_nothing<T>>>>
 when_all(Container<task<T>, Rest...> tasks) {
     static_assert(!std::is_reference_v<T>, "kaio: a container can't hold references; let the tasks return pointers");
-    co_await detail::start_all(tasks.size(), [&](detail::task_waiter& waiter) {
-        for (task<T>& each : tasks) each.start(waiter);
-    });
+    detail::task_waiter waiter;
+    for (task<T>& each : tasks) detail::frame_of(each).start(waiter);
+    co_await waiter;
     if constexpr (std::is_void_v<T>) {
-        for (task<T>& each : tasks) each.result();
+        for (task<T>& each : tasks) detail::result_of(each);
     } else {
         Container<T> results;
-        for (task<T>& each : tasks) results.push_back(each.result());
+        for (task<T>& each : tasks) results.push_back(detail::result_of(each));
         co_return results;
     }
 }

@@ -2,12 +2,13 @@
 // kaio/io/request.hpp.
 #pragma once
 
-#include <kaio/coro/byte_range.hpp>
 #include <kaio/coro/for_each_concurrent.hpp>
+#include <kaio/coro/read_range.hpp>
 #include <kaio/coro/spawn.hpp>
 #include <kaio/coro/sync_wait.hpp>
 #include <kaio/coro/task.hpp>
 #include <kaio/coro/when_all.hpp>
+#include <kaio/coro/write_file.hpp>
 #include <kaio/io/aligned_allocator.hpp>
 #include <kaio/io/aligned_buffer.hpp>
 #include <kaio/io/buffer_pool.hpp>

@@ -262,5 +262,5 @@ breaks(workers, "coro/for_each_concurrent loop/allocations", "an exception waits
 breaks(workers, "loop/allocations", "without memory for a worker those that began are waited for", "work.thrown.guard([&] {", "[](auto start) { start(); }([&] {")
 breaks(workers, "coro/for_each_concurrent", "no more than the limit at once", "workers < limit", "workers <= limit")
 breaks(workers, "coro/for_each_concurrent", "after an exception nothing new begins", "return !thrown && next != end;", "return next != end;")
-breaks("coro/byte_range.hpp", "coro/byte_range", "bytes before the range are left out", "bounce->data() + skipped, count", "bounce->data(), count")
-breaks("coro/byte_range.hpp", "coro/byte_range", "the last block is filled up with zeros and cut off", "do cut = ::ftruncate(to.fd(), static_cast<off_t>(data.size()));", "do cut = 0;")
+breaks("coro/detail/read_piece.hpp", "coro/read_range", "bytes before the range are left out", "buffer->data() + skipped, count", "buffer->data(), count")
+breaks("coro/write_file.hpp", "coro/write_file", "the last block is filled up with zeros and cut off", "do failed = ::ftruncate(file.fd(), static_cast<off_t>(content.size()));", "do failed = 0;")

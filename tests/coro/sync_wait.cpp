@@ -5,46 +5,81 @@
 #include <chrono>
 #include <coroutine>
 #include <stdexcept>
+#include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <kaio/kaio.hpp>
 
 using namespace std::chrono_literals;
 
-TEST_CASE("sync_wait runs the rest of the loop too, and throws another handler's exception when the task has ended") {
+namespace {
+
+// Something to await that the loop knows nothing of.
+struct event {
+    std::coroutine_handle<> coroutine = nullptr;
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> awaiting) noexcept { coroutine = awaiting; }
+    void await_resume() const noexcept {}
+};
+
+} // namespace
+
+TEST_CASE("sync_wait runs other handlers too, and throws what they throw when the task has finished") {
     kaio::loop loop(4);
     int handled = 0;
     loop.submit(kaio::after(1ms), [&](kaio::io_result) { ++handled; });
     loop.submit(kaio::after(2ms), [](kaio::io_result) { throw std::runtime_error("handler"); });
-    bool ended = false;
+    bool finished = false;
     auto const work = [](kaio::loop& l, bool& flag) -> kaio::task<> {
         co_await l.sleep_for(5ms);
         flag = true;
     };
-    CHECK_THROWS_WITH(kaio::sync_wait(loop, work(loop, ended)), "handler");
-    CHECK(ended);
+    CHECK_THROWS_WITH(kaio::sync_wait(loop, work(loop, finished)), "handler");
+    CHECK(finished);
     CHECK(handled == 1);
+}
 
-    loop.submit(kaio::after(1h), [](kaio::io_result) {}); // does not keep it
+TEST_CASE("sync_wait returns when its task has finished, although other timers have not expired") {
+    kaio::loop loop(4);
+    loop.submit(kaio::after(1h), [](kaio::io_result) {});
     CHECK(kaio::sync_wait(loop, test::after_a_while(loop, 3, 1ms)) == 3);
     CHECK(loop.timers() == 1);
 }
 
+TEST_CASE("sync_wait goes on after stop") {
+    kaio::loop loop(4);
+    loop.submit(kaio::after(0ms), [&](kaio::io_result) { loop.stop(); });
+    CHECK(kaio::sync_wait(loop, test::after_a_while(loop, 3, 1ms)) == 3);
+}
+
+TEST_CASE("sync_wait throws EINVAL for a loop that was moved from, and leaves the task's frame alone") {
+    kaio::loop loop(4);
+    kaio::loop const other = std::move(loop);
+    event never;
+    auto const wait = [](event& e) -> kaio::task<> { co_await e; };
+    try {
+        kaio::sync_wait(loop, wait(never));
+        FAIL("it did not throw");
+    } catch (const std::system_error& error) {
+        CHECK(error.code() == std::errc::invalid_argument);
+    }
+    REQUIRE(never.coroutine);
+    never.coroutine.resume(); // to the task's end
+    CHECK(never.coroutine.done());
+    never.coroutine.destroy();
+}
+
 TEST_CASE("sync_wait waits for what another thread posts") {
     kaio::loop loop(4);
-    struct signal {
-        std::coroutine_handle<> waiting = nullptr;
-        bool await_ready() const noexcept { return false; }
-        void await_suspend(std::coroutine_handle<> frame) noexcept { waiting = frame; }
-        void await_resume() const noexcept {}
-    } signal;
-    auto const wait = [](auto& s) -> kaio::task<int> {
-        co_await s;
+    event posted;
+    auto const wait = [](event& e) -> kaio::task<int> {
+        co_await e;
         co_return 9;
     };
-    std::thread other([&] { loop.post([&] { signal.waiting.resume(); }); });
-    CHECK(kaio::sync_wait(loop, wait(signal)) == 9);
+    std::thread other([&] { loop.post([&] { posted.coroutine.resume(); }); });
+    CHECK(kaio::sync_wait(loop, wait(posted)) == 9);
     other.join();
 }
 
@@ -63,25 +98,25 @@ TEST_CASE("a coroutine that yields again and again does not keep sync_wait from 
     loop.run();
 }
 
-TEST_CASE("run inside a coroutine returns when all else has ended, although the coroutine itself has not") {
+TEST_CASE("run inside a coroutine returns when all else has finished, although the coroutine itself has not") {
     test::temporary_file file(4096);
     kaio::loop loop(4);
-    int ended = 0;
+    int finished = 0;
     auto const work = [&](bool at_once) -> kaio::task<> {
         if (!at_once) (void)co_await test::read_some(loop, file, 0);
         std::vector<char> buffer(64);
-        loop.submit(kaio::read(file, buffer, 64), [&](kaio::io_result r) { ended += r.bytes() == 64; });
+        loop.submit(kaio::read(file, buffer, 64), [&](kaio::io_result r) { finished += r.bytes() == 64; });
         loop.run();
         CHECK(loop.in_flight() == 0);
-        ++ended;
+        ++finished;
     };
     for (bool const at_once : {false, true}) {
         kaio::sync_wait(loop, work(at_once));
         kaio::spawn(loop, work(at_once));
         loop.run();
     }
-    CHECK(ended == 8);
+    CHECK(finished == 8);
     loop.submit(kaio::after(0ms), [&](kaio::io_result) { kaio::sync_wait(loop, work(false)); });
     loop.run();
-    CHECK(ended == 10);
+    CHECK(finished == 10);
 }

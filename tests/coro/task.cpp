@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include <unistd.h>
+
 #include <kaio/kaio.hpp>
 
 using namespace std::chrono_literals;
@@ -23,29 +25,42 @@ struct counted {
     int* alive_;
 };
 
+// Sets the flag when it runs.
+kaio::task<> set(bool& flag) {
+    flag = true;
+    co_return;
+}
+
 } // namespace
 
-TEST_CASE("a task gives values, references, move-only objects and exceptions, and runs only when it is awaited") {
+TEST_CASE("a task returns values, references, move-only objects and nothing, or throws") {
     kaio::loop loop(4);
     int i = 1;
     CHECK(kaio::sync_wait(loop, test::value(7)) == 7);
     CHECK(&kaio::sync_wait(loop, test::reference(i)) == &i);
     CHECK(*kaio::sync_wait(loop, test::pointer(5)) == 5);
-    kaio::sync_wait(loop, test::nothing_much());
+    kaio::sync_wait(loop, test::no_value());
     CHECK_THROWS_WITH(kaio::sync_wait(loop, test::thrower("from a task")), "from a task");
+}
 
+TEST_CASE("a task that is never awaited never runs") {
     bool ran = false;
-    auto const lazy = [](bool& flag) -> kaio::task<> {
-        flag = true;
-        co_return;
-    };
-    { kaio::task<> unused = lazy(ran); }
+    { kaio::task<> unused = set(ran); }
     CHECK_FALSE(ran);
-    kaio::task<> one = lazy(ran), two = std::move(one);
-    CHECK_FALSE(one);
-    REQUIRE(two);
-    kaio::sync_wait(loop, std::move(two));
-    CHECK(ran);
+}
+
+TEST_CASE("a task can be moved and assigned, which destroys what was there, and is no task afterwards") {
+    kaio::loop loop(4);
+    bool first_ran = false, second_ran = false;
+    kaio::task<> first = set(first_ran), second = set(second_ran);
+    second = std::move(first);
+    CHECK_FALSE(first);
+    REQUIRE(second);
+    kaio::task<> third = std::move(second);
+    CHECK_FALSE(second);
+    kaio::sync_wait(loop, std::move(third));
+    CHECK(first_ran);
+    CHECK_FALSE(second_ran);
 }
 
 TEST_CASE("a million awaits of tasks and of requests that complete at once do not grow the stack") {
@@ -67,7 +82,7 @@ TEST_CASE("a million awaits of tasks and of requests that complete at once do no
     CHECK(kaio::sync_wait(loop, reads(loop, file, 1'000'000)) == 1'000'000);
 }
 
-TEST_CASE("a task that is nested a thousand deep gives its value and its exception all the way up") {
+TEST_CASE("a value and an exception go up through a thousand nested tasks") {
     kaio::loop loop(4);
     struct deep {
         static kaio::task<int> down(kaio::loop& l, int n, bool fail) {
@@ -84,7 +99,7 @@ TEST_CASE("a task that is nested a thousand deep gives its value and its excepti
     CHECK_THROWS_WITH(kaio::sync_wait(loop, deep::down(loop, 1000, true)), "deep");
 }
 
-TEST_CASE("what a task holds is destroyed, whether it ends, throws or never begins") {
+TEST_CASE("what a task holds is destroyed, whether it returns, throws or never starts") {
     kaio::loop loop(4);
     int alive = 0;
     auto const holder = [](counted held, bool fail) -> kaio::task<counted> {

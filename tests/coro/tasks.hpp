@@ -14,7 +14,7 @@
 namespace test {
 
 inline kaio::task<int> value(int i) { co_return i; }
-inline kaio::task<> nothing_much() { co_return; }
+inline kaio::task<> no_value() { co_return; }
 inline kaio::task<int&> reference(int& i) { co_return i; }
 inline kaio::task<std::unique_ptr<int>> pointer(int i) { co_return std::make_unique<int>(i); }
 inline kaio::task<int> thrower(const char* text) {
@@ -22,7 +22,7 @@ inline kaio::task<int> thrower(const char* text) {
     co_return 0;
 }
 
-// How many of 64 bytes there are at this offset.
+// Reads 64 bytes at `offset`, and returns how many there are.
 inline kaio::task<std::size_t> read_some(kaio::loop& loop, const temporary_file& file, std::int64_t offset) {
     std::vector<char> buffer(64);
     kaio::io_result const r = co_await loop.submit(kaio::read(file, buffer, offset));

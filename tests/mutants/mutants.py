@@ -255,6 +255,8 @@ breaks("loop/awaitable.hpp", "loop/awaitable", "a frame is not destroyed while i
 breaks("coro/detail/task_promise.hpp", "coro/task", "an exception leaves the task", "void unhandled_exception() noexcept { exception_.keep(); }", "void unhandled_exception() noexcept {}")
 breaks("coro/detail/task_promise.hpp", "coro/task", "what a task returned is destroyed", "if (returned_) value_.~T();", "")
 breaks("coro/detail/task_waiter.hpp", "coro/when_all", "the last of several tasks resumes the coroutine that waits", "--running_ == 0 ? coroutine_", "--running_ == 1 ? coroutine_")
+breaks("coro/sync_wait.hpp", "coro/sync_wait", "the frame of a task that may still be resumed is not freed", "        frame.abandon();\n", "")
+breaks("coro/sync_wait.hpp", "coro/sync_wait", "what a handler throws waits until the task has finished", "thrown.guard([&] {", "[](auto run) { run(); }([&] {")
 breaks("coro/detail/detached.hpp", "coro/spawn", "run waits for spawned tasks", "    loop.hold(); //", "    //")
 breaks("coro/spawn.hpp", "loop/allocations", "without memory for a frame nothing holds the loop", "{ detail::run_detached(loop,", "{ loop.hold(), detail::run_detached(loop,")
 workers = "coro/detail/workers.hpp"

@@ -49,8 +49,12 @@ public:
     // Returns what the task returned, or throws what it threw. REQUIRES: the task has finished.
     T result() { return handle_.promise().result(); }
 
-    // Never destroys the frame. For a task that may still be resumed, nobody knows when.
-    void abandon() noexcept { handle_ = nullptr; }
+    // Never destroys the frame, and forgets the waiter. For a task that may still be resumed, nobody knows when.
+    // REQUIRES: the task has started.
+    void abandon() noexcept {
+        handle_.promise().abandoned();
+        handle_ = nullptr;
+    }
 
 private:
     [[noreturn, gnu::__cold__, gnu::__noinline__]] static void awaited_nothing() noexcept {

@@ -28,17 +28,20 @@ public:
         waiter.task_started();
     }
 
+    // The task may still run, but tells nobody when it has finished.
+    void abandoned() noexcept { waiter_ = nullptr; }
+
     std::suspend_always initial_suspend() const noexcept { return {}; }
     auto final_suspend() const noexcept {
         struct awaiter {
-            task_waiter& waiter;
+            task_waiter* waiter;
             bool await_ready() const noexcept { return false; }
             std::coroutine_handle<> await_suspend(std::coroutine_handle<>) const noexcept {
-                return waiter.task_finished();
+                return waiter ? waiter->task_finished() : std::noop_coroutine();
             }
             void await_resume() const noexcept {}
         };
-        return awaiter{*waiter_};
+        return awaiter{waiter_};
     }
 
     void unhandled_exception() noexcept { exception_.keep(); }
@@ -48,7 +51,7 @@ protected:
 
 private:
     first_exception exception_{};
-    task_waiter* waiter_ = nullptr; // null: the task has not started
+    task_waiter* waiter_ = nullptr; // null: the task has not started, or was abandoned
 };
 
 template <class T> class task_promise final : public task_promise_base {

@@ -1,5 +1,7 @@
 // A user's program, for the tests that compile kaio's headers in unusual surroundings: it makes the compiler instantiate
 // what templates there are, with the kernel and with the simulated one, and has nothing in it that a compiler warns of.
+#include <kaio/loop/loop.hpp> // first, so that the names in it are there for the other headers to shadow
+
 #include <kaio/kaio.hpp>
 #include <kaio/sim/kernel.hpp>
 

@@ -258,7 +258,7 @@ breaks("coro/detail/task_waiter.hpp", "coro/when_all", "the last of several task
 breaks("coro/sync_wait.hpp", "coro/sync_wait", "the frame of a task that may still be resumed is not freed", "        frame.abandon();\n", "")
 breaks("coro/sync_wait.hpp", "coro/sync_wait", "what a handler throws waits until the task has finished", "thrown.guard([&] {", "[](auto run) { run(); }([&] {")
 breaks("coro/detail/detached.hpp", "coro/spawn", "run waits for spawned tasks", "    loop.hold(); //", "    //")
-breaks("coro/spawn.hpp", "loop/allocations", "without memory for a frame nothing holds the loop", "{ detail::run_detached(loop,", "{ loop.hold(), detail::run_detached(loop,")
+breaks("coro/spawn.hpp", "loop/allocations", "without memory for a frame nothing holds the loop", "{ detail::run_detached(io_loop,", "{ io_loop.hold(), detail::run_detached(io_loop,")
 workers = "coro/detail/workers.hpp"
 breaks(workers, "coro/for_each_concurrent loop/allocations", "an exception waits for the workers that began", "        work.thrown.keep();", "")
 breaks(workers, "loop/allocations", "without memory for a worker those that began are waited for", "work.thrown.guard([&] {", "[](auto start) { start(); }([&] {")

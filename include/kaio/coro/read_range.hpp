@@ -32,13 +32,13 @@ namespace kaio::inline KAIO_BUILD {
 // Errors: those of fully(); ENOMEM; EINVAL, with nothing read, if the range begins before 0 or ends beyond what an
 // offset can say. Allocates: frames, and a buffer for each piece that is not aligned.
 template <class Loop>
-task<transfer_result> read_range(Loop& loop, const file& file, view<std::byte> buffer, std::int64_t offset) {
+task<transfer_result> read_range(Loop& io_loop, const file& file, view<std::byte> buffer, std::int64_t offset) {
     if (offset < 0 || buffer.size() > static_cast<std::uint64_t>(INT64_MAX - offset))
         co_return transfer_result(0, EINVAL);
     detail::contiguous_progress progress;
     co_await for_each_concurrent(
         detail::pieces(offset, buffer.size()), detail::pieces::at_once, [&](detail::pieces::piece piece) {
-            return detail::read_piece(loop, file, piece, buffer.data() + (piece.offset - offset), progress);
+            return detail::read_piece(io_loop, file, piece, buffer.data() + (piece.offset - offset), progress);
         });
     co_return progress.result(offset, buffer.size());
 }

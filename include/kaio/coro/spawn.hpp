@@ -21,10 +21,10 @@ namespace kaio::inline KAIO_BUILD {
 // are not submitted yet with ECANCELED. A task that submits more whatever the results are keeps the destructor from
 // returning. What a task throws there is dropped. A task that waits for anything but the loop is never resumed then,
 // and its frame is never freed.
-template <class Loop, class T> void spawn(Loop& loop, task<T> task) {
+template <class Loop, class T> void spawn(Loop& io_loop, task<T> task) {
     static_assert(!detail::can_fail<T>, "kaio: spawn drops what its task returns, and this may be an error: let a "
                                         "task<> look at it");
-    loop.inside([&] { detail::run_detached(loop, std::move(task)); });
+    io_loop.inside([&] { detail::run_detached(io_loop, std::move(task)); });
 }
 
 } // namespace kaio

@@ -26,18 +26,18 @@ namespace kaio::inline KAIO_BUILD {
 //
 // Errors: throws std::system_error if the loop does not run. EINVAL says that it belongs to the parent process, or was
 // moved from. The task is then never destroyed, because what it waits for may still come.
-template <class Loop, class T> T sync_wait(Loop& loop, task<T> task) {
+template <class Loop, class T> T sync_wait(Loop& io_loop, task<T> task) {
     detail::task_frame<T> frame = std::move(detail::frame_of(task));
     detail::task_waiter waiter;
     detail::first_exception thrown; // by handlers
     int error = 0;
-    loop.hold();
-    loop.inside([&] { frame.start(waiter); });
+    io_loop.hold();
+    io_loop.inside([&] { frame.start(waiter); });
     while (!waiter.all_finished() && error == 0)
         thrown.guard([&] {
-            if (auto const one = loop.try_run_one(); !one) error = one.error().value();
+            if (auto const one = io_loop.try_run_one(); !one) error = one.error().value();
         });
-    loop.release();
+    io_loop.release();
     if (error != 0) {
         frame.abandon();
         detail::throw_error(error, "kaio: sync_wait: the loop does not run");

@@ -36,13 +36,13 @@ namespace kaio::inline KAIO_BUILD {
 // Errors: those of fully() and ftruncate; ENOMEM; EINVAL for a file with O_APPEND, which can be written at its end
 // only. Allocates: frames, and a buffer for each piece that is not aligned. System calls beside the requests: fcntl,
 // ftruncate.
-template <class Loop> task<transfer_result> write_file(Loop& loop, const file& file, view<const std::byte> content) {
+template <class Loop> task<transfer_result> write_file(Loop& io_loop, const file& file, view<const std::byte> content) {
     if (int const flags = ::fcntl(file.fd(), F_GETFL); flags >= 0 && (flags & O_APPEND) != 0)
         co_return transfer_result(0, EINVAL);
     detail::contiguous_progress progress;
     co_await for_each_concurrent(
         detail::pieces(0, content.size()), detail::pieces::at_once, [&](detail::pieces::piece piece) {
-            return detail::write_piece(loop, file, piece, content.data() + piece.offset, progress);
+            return detail::write_piece(io_loop, file, piece, content.data() + piece.offset, progress);
         });
     transfer_result const written = progress.result(0, content.size());
     if (!written) co_return written;

@@ -31,11 +31,11 @@ template <class Loop> class notifier {
 public:
     // Errors: throws std::system_error: EMFILE or ENFILE (it needs three descriptors), ENOMEM, EINVAL (the loop is not
     // usable), EBUSY (the loop has a notifier already, which stays as it is).
-    explicit notifier(Loop& driven_loop) : notifier(unwrap(try_make(driven_loop))) {}
+    explicit notifier(Loop& io_loop) : notifier(unwrap(try_make(io_loop))) {}
 
     // The same without exceptions.
-    static result<notifier> try_make(Loop& driven_loop) noexcept {
-        notifier made(driven_loop, ::epoll_create1(EPOLL_CLOEXEC));
+    static result<notifier> try_make(Loop& io_loop) noexcept {
+        notifier made(io_loop, ::epoll_create1(EPOLL_CLOEXEC));
         if (int const error = made.open(); error != 0) return failure(error);
         return made;
     }
@@ -73,9 +73,9 @@ public:
         drain(event_);
         drain(timer_);
         loop_.woken();
-        Loop& driven_loop = loop_; // the notifier may be gone before its poll returns
+        Loop& io_loop = loop_; // the notifier may be gone before its poll returns
         unfinished_poll const last(*this);
-        return driven_loop.try_poll();
+        return io_loop.try_poll();
     }
 
     // Gives the kernel what was submitted, and sets fd() up for what comes next. It does nothing in a forked child.
@@ -110,7 +110,7 @@ private:
         for (unfinished_poll* poll = polling_; poll; poll = poll->outer) poll->self = self;
     }
 
-    notifier(Loop& driven_loop, int epoll) noexcept : loop_(driven_loop), epoll_(epoll) {}
+    notifier(Loop& io_loop, int epoll) noexcept : loop_(io_loop), epoll_(epoll) {}
 
     static notifier unwrap(result<notifier> made) {
         if (!made)

@@ -16,5 +16,5 @@ int main() {
         std::printf("%zu bytes written\n", r.value("write aio.txt")); // throws if it failed
     });
     loop.run();   // returns when nothing is in flight
-    file.close(); // some file systems find out only now
+    file.close(); // throws too: some file systems report errors only here
 }

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""examples.py SOURCE-ROOT NAME=PROGRAM...: runs each example in folders on several file systems, checks what it prints
-and the bytes of its file, and holds the README's program equal to docs/examples/write.cpp."""
+"""examples.py SOURCE-ROOT NAME=PROGRAM...: runs the examples in folders on several file systems, and checks what they
+print and write. The code in README.md and docs/ must be code of programs that the tests build and run."""
 
 import os
 import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 import report
@@ -16,10 +17,10 @@ programs = dict(argument.split("=", 1) for argument in sys.argv[2:])
 
 
 def unit(folder):
-    """How many bytes the example has to write at once in this folder, asked of the file system by trying."""
+    """The number of bytes that the example writes in this folder: 1024, or the file system's unit if that is larger."""
     with tempfile.NamedTemporaryFile(dir=folder) as file:
         stat = subprocess.run(["stat", "-f", "-c", "%T", file.name], capture_output=True, text=True, check=True)
-    # tmpfs reports no alignment, so kaio takes the 4096 that every file system accepts.
+    # tmpfs reports no alignment, so kaio assumes the 4096 that every file system accepts.
     return 4096 if stat.stdout.strip() == "tmpfs" else 1024
 
 
@@ -50,7 +51,7 @@ def writes(name, folder):
 
 
 def foreign_loop():
-    """notifier_epoll.cpp: a descriptor of its own, a request, a timer after it, and a post, each heard of once."""
+    """notifier_epoll.cpp: its own descriptor, a request, a timer after it, and a post each print one line."""
     with tempfile.TemporaryDirectory(dir=os.getcwd()) as place:
         done = subprocess.run([programs["notifier_epoll"]], cwd=place, capture_output=True, text=True, timeout=60)
         if done.returncode != 0 and "refuses O_DIRECT" in done.stderr:
@@ -65,10 +66,22 @@ def foreign_loop():
             return None if file.read() == b"@" * 4096 else "aio.txt differs"
 
 
+def power_loss():
+    """power_loss.cpp finds every acknowledged record for each seed. The same seed prints the same line."""
+    printed = []
+    for seed in [*range(1, 21), 1]:
+        done = subprocess.run([programs["power_loss"], str(seed)], capture_output=True, text=True, timeout=60)
+        line = re.fullmatch(r"(\d+) records acknowledged, (\d+) found\n", done.stdout)
+        if done.returncode != 0 or not line or int(line[2]) < int(line[1]):
+            return f"seed {seed}: exit status {done.returncode}\n{done.stdout}{done.stderr}"
+        printed.append(done.stdout)
+    return None if printed[-1] == printed[0] and len(set(printed)) > 1 else f"the seeds print {printed}"
+
+
 def fails_clearly():
-    """Where nothing can be written, the examples end with a text that names the file and the cause."""
+    """If nothing can be written, the error text names the file and the cause."""
     with tempfile.TemporaryDirectory() as place:
-        os.mkdir(os.path.join(place, "aio.txt"))  # a directory in its place: nobody can write to it, not even root
+        os.mkdir(os.path.join(place, "aio.txt"))  # nobody can write to a directory, not even root
         done = subprocess.run([programs["write"]], cwd=place, capture_output=True, text=True, timeout=60)
     if done.returncode == 0 or 'open("aio.txt"): Is a directory' not in done.stderr:
         return f"exit status {done.returncode}\n{done.stdout}{done.stderr}"
@@ -83,16 +96,42 @@ def readme():
     if program not in blocks:
         return "no block of code in README.md is docs/examples/write.cpp, byte for byte"
     if not 15 <= len(program.splitlines()) <= 20:
-        return f"docs/examples/write.cpp has {len(program.splitlines())} lines; README promises 15 to 20"
+        return f"docs/examples/write.cpp has {len(program.splitlines())} lines, not 15 to 20"
+    return None
+
+
+def contains(lines, block):
+    """True if the lines contain the block, whatever its indentation."""
+    size = len(block.splitlines())
+    parts = ("".join(lines[start : start + size]) for start in range(len(lines) - size + 1))
+    return any(textwrap.dedent(part) == block for part in parts)
+
+
+def code_is_built():
+    """Every block of C++ or Meson in the documents is part of a program that this test or tests/install runs."""
+    folders = [os.path.join(root, name) for name in ("docs/examples", "tests/install/application")]
+    sources = []
+    for name in [os.path.join(folder, name) for folder in folders for name in sorted(os.listdir(folder))]:
+        with open(name, encoding="utf-8") as file:
+            sources.append(file.readlines())
+    documents = [name for name in os.listdir(root) if name.endswith(".md")]
+    for folder, _, names in os.walk(os.path.join(root, "docs")):
+        documents += [os.path.relpath(os.path.join(folder, name), root) for name in names if name.endswith(".md")]
+    for document in sorted(documents):
+        with open(os.path.join(root, document), encoding="utf-8") as file:
+            blocks = re.findall(r"^```(?:cpp|meson)\n(.*?)^```$", file.read(), re.S | re.M)
+        for block in blocks:
+            if not any(contains(lines, block) for lines in sources):
+                return f"{document}: no program that is built contains this:\n{block}"
     return None
 
 
 def reliability():
-    """Whatever docs/reliability.md names is there."""
+    """The tests, documents and headers that docs/reliability.md names exist."""
     with open(os.path.join(root, "docs/reliability.md"), encoding="utf-8") as file:
         named = set(re.findall(r"`((?:tests|docs|include)/[^`*]+)`", file.read()))
     missing = sorted(name for name in named if not os.path.exists(os.path.join(root, name)))
-    return f"docs/reliability.md names what is not there: {missing}" if missing or not named else None
+    return f"docs/reliability.md names files that do not exist: {missing}" if missing or not named else None
 
 
 cases = [
@@ -102,7 +141,9 @@ cases = [
     for folder in (os.getcwd(), "/dev/shm")
 ]
 cases.append(("notifier_epoll drives kaio from epoll", foreign_loop))
-cases.append(("write says what is wrong", fails_clearly))
+cases.append(("power_loss finds every acknowledged record", power_loss))
+cases.append(("write names the file and the cause of an error", fails_clearly))
 cases.append(("the README's program is docs/examples/write.cpp", readme))
-cases.append(("the tests that docs/reliability.md names are there", reliability))
+cases.append(("the code in README.md and docs/ is built and run", code_is_built))
+cases.append(("the tests that docs/reliability.md names exist", reliability))
 report.run(cases)

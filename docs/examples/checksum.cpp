@@ -1,6 +1,6 @@
-// checksum FILE...: prints the CRC-32 (that of zip, gzip and Python's zlib.crc32) of each file. Each file is read from
-// beginning to end by one coroutine, and 64 of them are on their way at once: while the processor is busy with a block
-// of one, the disk reads those of the others.
+// checksum FILE...: prints the CRC-32 of each file, as zip, gzip and Python's zlib.crc32 compute it. One coroutine
+// reads one file from beginning to end, and 64 coroutines run at once. While the processor works on a block of one
+// file, the disk reads blocks of the others.
 #include <array>
 #include <cerrno>
 #include <cstdint>
@@ -39,7 +39,8 @@ std::uint32_t crc32(std::uint32_t crc, std::span<const std::byte> data) {
     return ~crc;
 }
 
-// With direct I/O if the file system has it: only that is asynchronous. O_NONBLOCK: opening a FIFO would wait.
+// Uses direct I/O if the file system has it, because only that is asynchronous. Without O_NONBLOCK, opening a FIFO
+// would wait.
 kaio::file open(const char* path) {
     auto opened = kaio::file::try_open(path, O_RDONLY | O_NONBLOCK | O_DIRECT);
     if (!opened && opened.error() == std::errc::invalid_argument)
@@ -61,11 +62,11 @@ kaio::task<std::uint32_t> checksum(kaio::loop& loop, const char* path, std::span
         if (!got) throw std::system_error(got.error(), path);
         crc = crc32(crc, buffer.first(got.bytes()));
         offset += static_cast<std::int64_t>(got.bytes());
-        all = got.bytes() == buffer.size(); // else that was the end of the file
+        all = got.bytes() == buffer.size(); // less: this was the end of the file
     }
     if (offset != 0 && file.size() == static_cast<std::uint64_t>(offset)) co_return crc;
-    // Or its size says nothing. Native AIO can't read most of /proc, where it is 0, and on FUSE it ends at the size even
-    // then. Plain calls, without O_DIRECT, read what is there.
+    // The file's size may say nothing. In /proc it is 0, and native AIO can't read most files there. On FUSE native AIO
+    // stops at the size even if it is wrong. Plain calls without O_DIRECT read what is there.
     if (::fcntl(file.fd(), F_SETFL, 0) != 0) throw std::system_error(errno, std::system_category(), path);
     for (;;) {
         ssize_t const got = ::pread(file.fd(), buffer.data(), buffer.size(), offset);
@@ -85,7 +86,7 @@ int main(int argc, char** argv) {
 
     kaio::buffer_pool buffers(files_at_once, block_size);
     kaio::loop loop(files_at_once);
-    std::vector<std::optional<std::string>> lines(paths.size()); // of the files that are done; empty: it failed
+    std::vector<std::optional<std::string>> lines(paths.size()); // of each file that is done; empty: it failed
     std::size_t printed = 0;
     bool failed = false;
 
@@ -101,7 +102,7 @@ int main(int argc, char** argv) {
             failed = true;
         }
         lines[index] = std::move(line);
-        // In the order of the arguments, whichever file is done first.
+        // The lines appear in the order of the arguments, whichever file is done first.
         for (; printed < lines.size() && lines[printed]; ++printed) std::fputs(lines[printed]->c_str(), stdout);
     };
     std::vector<std::size_t> indices(paths.size()); // std::views::iota is beyond Clang 15 with libstdc++

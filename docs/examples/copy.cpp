@@ -1,7 +1,7 @@
-// copy [--threads N] [--queue-depth N] [--block-size BYTES] FROM TO: copies a file. Each thread has a loop of its own
-// and so many blocks at once: some are read while others are written. Direct I/O where there is any, holes stay holes,
-// and a terminal shows the progress. Like cp it replaces what TO held, reads FROM to its end, whatever its size says, and
-// does not wait until everything is on the disk for good: kaio::fdatasync would.
+// copy [--threads N] [--queue-depth N] [--block-size BYTES] FROM TO: copies a file. Each thread has its own loop and
+// works on N blocks at once: some are read while others are written. It uses direct I/O where the file system has it,
+// keeps holes, and shows its progress on a terminal. Like cp, it replaces what TO held and reads FROM to its end,
+// whatever the size says. It does not wait until everything is permanent; kaio::fdatasync would do that.
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -57,13 +57,13 @@ std::vector<range> find_data(const kaio::file& file, std::int64_t size, std::int
         std::int64_t data = ::lseek(file.fd(), at, SEEK_DATA);
         if (data < 0 && errno == ENXIO) break; // a hole up to the end
         std::int64_t hole = data < 0 ? -1 : ::lseek(file.fd(), data, SEEK_HOLE);
-        if (hole < 0) data = at, hole = size; // the file system can't say
+        if (hole < 0) data = at, hole = size; // the file system does not know
         found.push_back({data / unit * unit, round_up(std::min(hole, size), unit)});
     }
     return found;
 }
 
-// Takes the space now: then a full disk is known before anything is copied, and the writes find their blocks allocated.
+// Allocates the space now. Then a full disk is an error before anything is copied, and no write has to allocate.
 void allocate(const kaio::file& file, std::span<const range> parts, const std::string& path) {
     for (range const& part : parts) {
         int done;
@@ -110,8 +110,8 @@ struct options {
     std::string from, to;
 };
 
-// A disk works by itself, and one thread is enough for it. What has no device of its own (tmpfs, btrfs) does much of its
-// work inside io_submit, with the processor that calls it.
+// A disk works by itself, so one thread is enough. A file system without a device of its own (tmpfs, btrfs) does much
+// of its work inside io_submit, on the processor that calls it.
 std::uint32_t default_threads(const struct stat& source) {
     return major(source.st_dev) != 0 ? 1 : std::clamp(std::thread::hardware_concurrency(), 1u, 4u);
 }
@@ -119,24 +119,24 @@ std::uint32_t default_threads(const struct stat& source) {
 struct copy_job {
     const options& wanted;
     const kaio::file &from, &to;
-    std::int64_t size; // of the source, when it was opened
+    std::int64_t size; // of the source when it was opened, in bytes
     std::vector<range> blocks;
     progress_bar progress;
-    std::atomic<std::size_t> next = 0;         // the first block that nobody has begun
-    std::atomic<std::int64_t> end = INT64_MAX; // where the source has been found to end before its size
-    std::atomic<std::int64_t> last = 0;        // where the last byte was found
+    std::atomic<std::size_t> next = 0;         // the first block that no task has begun
+    std::atomic<std::int64_t> end = INT64_MAX; // where the source was found to end, if before its size
+    std::atomic<std::int64_t> last = 0;        // the end of the last byte that was found
 };
 
 constexpr auto smaller = [](std::int64_t a, std::int64_t b) { return a < b; };
 constexpr auto larger = [](std::int64_t a, std::int64_t b) { return a > b; };
 
-// Makes it `value`, if that is smaller, or larger.
-template <class Better> void improve(std::atomic<std::int64_t>& least, std::int64_t value, Better better) {
-    std::int64_t old = least;
-    while (better(value, old) && !least.compare_exchange_weak(old, value)) continue;
+// Stores `value` if it is better than what is stored.
+template <class Better> void improve(std::atomic<std::int64_t>& best, std::int64_t value, Better better) {
+    std::int64_t old = best;
+    while (better(value, old) && !best.compare_exchange_weak(old, value)) continue;
 }
 
-// Gives where it ends. Writes whole units; the size is set in the end.
+// Copies a block, in whole units, and returns the offset where its bytes end. The file's size is set at the end.
 kaio::task<std::int64_t> copy_block(copy_job& job, kaio::loop& loop, range block, std::span<std::byte> buffer) {
     std::span const bytes = buffer.first(static_cast<std::size_t>(block.end - block.begin));
 
@@ -148,7 +148,7 @@ kaio::task<std::int64_t> copy_block(copy_job& job, kaio::loop& loop, range block
     co_return block.begin + static_cast<std::int64_t>(got.bytes());
 }
 
-// One block after the other, until none is left or one has failed.
+// Copies one block after the other, until none is left or one has failed.
 kaio::task<> copy_blocks(copy_job& job, kaio::loop& loop, kaio::pooled_buffer buffer) {
     try {
         for (std::size_t i; (i = job.next++) < job.blocks.size();) {
@@ -164,24 +164,26 @@ kaio::task<> copy_blocks(copy_job& job, kaio::loop& loop, kaio::pooled_buffer bu
     }
 }
 
-// What one thread does.
+// What each thread does.
 void copy_some(copy_job& job, std::size_t block_size, std::size_t alignment) {
     kaio::buffer_pool buffers(job.wanted.queue_depth, block_size, alignment, {.huge_pages = true});
     kaio::loop loop(job.wanted.queue_depth);
     std::vector<kaio::task<>> tasks;
-    for (std::uint32_t i = 0; i < job.wanted.queue_depth; ++i) tasks.push_back(copy_blocks(job, loop, buffers.acquire()));
+    for (std::uint32_t i = 0; i < job.wanted.queue_depth; ++i)
+        tasks.push_back(copy_blocks(job, loop, buffers.acquire()));
     kaio::sync_wait(loop, kaio::when_all(std::move(tasks)));
 }
 
-// What follows the bytes that are done: all of a file in /proc, and what others have appended meanwhile. Gives where it
-// ends. By plain pread: native AIO can't read most of /proc, and on FUSE it ends at the size even if that says nothing.
+// Copies what follows the bytes that are done: all of a file in /proc, and what others have appended meanwhile. Returns
+// the offset where the file ends. It uses plain pread, because native AIO can't read most of /proc, and on FUSE stops
+// at the size even if it is wrong.
 std::int64_t copy_rest(copy_job& job, std::int64_t done, std::int64_t unit, std::size_t block_size,
                        std::size_t alignment) {
-    if (::fcntl(job.from.fd(), F_SETFL, 0) != 0) fail(job.wanted.from); // without O_DIRECT, from any place
+    if (::fcntl(job.from.fd(), F_SETFL, 0) != 0) fail(job.wanted.from); // without O_DIRECT, any offset can be read
     kaio::aligned_buffer buffer(block_size, alignment);
     kaio::loop loop(1);
     for (std::int64_t end = done;;) {
-        std::int64_t const at = end / unit * unit; // what is written begins with a unit
+        std::int64_t const at = end / unit * unit; // writes begin at a whole unit
         std::size_t have = 0;
         while (have < buffer.size()) {
             ssize_t const n = ::pread(job.from.fd(), buffer.data() + have, buffer.size() - have,
@@ -211,7 +213,7 @@ void copy_data(const options& wanted, const kaio::file& from, const kaio::file& 
     std::int64_t const block_size = round_up(wanted.block_size, unit);
     std::vector<range> const data = find_data(from, size, unit);
 
-    // A write that makes the file longer is synchronous on ext4, so it gets its size first, for the last block whole.
+    // A write that extends the file is synchronous on ext4. So the file gets its size first, in whole units.
     set_size(to, round_up(size, unit), wanted.to);
     allocate(to, data, wanted.to);
 
@@ -236,7 +238,8 @@ void copy_data(const options& wanted, const kaio::file& from, const kaio::file& 
 
     std::int64_t const end =
         copy_rest(job, std::min<std::int64_t>(size, job.end), unit, static_cast<std::size_t>(block_size), memory);
-    // If it ends before its size, and that is what it was, it says nothing (/sys has 4096 for everything).
+    // If the source ends before its size and the size has not changed, the size says nothing (in /sys it is always
+    // 4096).
     if (end < size && (static_cast<std::int64_t>(from.size()) != size || job.last > end))
         throw std::runtime_error(wanted.from + ": it became shorter while it was copied");
     set_size(to, end, wanted.to);
@@ -261,7 +264,7 @@ void copy(options wanted) {
     kaio::file to = open(wanted.to, O_WRONLY | O_CREAT | O_TRUNC, source.st_mode & 0777);
     try {
         copy_data(wanted, from, to, static_cast<std::int64_t>(from.size()));
-        if (auto const closed = to.try_close(); !closed) fail(closed.error(), wanted.to); // a quota beyond a network
+        if (auto const closed = to.try_close(); !closed) fail(closed.error(), wanted.to); // a quota on a network disk
     } catch (const std::exception& error) {
         if (!exists) ::unlink(wanted.to.c_str());
         throw std::runtime_error(std::string(error.what()) + "; " + wanted.to +

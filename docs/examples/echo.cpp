@@ -1,6 +1,6 @@
 // echo PORT LOG: an echo server on 127.0.0.1:PORT (0: any free port, which it prints) that appends what it echoes to
-// the file LOG. Sockets, signals and the disk on one loop and one thread, each client a coroutine of straight code.
-// What comes back to a client is in LOG for good. After SIGINT or SIGTERM clients still get what they have sent.
+// the file LOG. Sockets, signals and the disk share one loop and one thread, and each client is one coroutine. What
+// comes back to a client is permanent in LOG. After SIGINT or SIGTERM, clients still get back what they have sent.
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -30,7 +30,7 @@ namespace {
 
 constexpr unsigned max_clients = 1000;
 
-// A system call's result, or its error thrown.
+// Returns a system call's result, or throws its error.
 int check(int result, const char* what) {
     if (result < 0) throw std::system_error(errno, std::system_category(), what);
     return result;
@@ -53,7 +53,7 @@ kaio::file listen_on(std::uint16_t port) {
     return socket;
 }
 
-// A signalfd would not do: the kernel's AIO does not see it become readable.
+// Not a signalfd: native AIO does not notice that it becomes readable.
 int stop_event = -1;
 
 extern "C" void on_signal(int) {
@@ -62,7 +62,7 @@ extern "C" void on_signal(int) {
     errno = saved;
 }
 
-// A descriptor that SIGINT and SIGTERM make readable.
+// Returns a descriptor that SIGINT and SIGTERM make readable.
 kaio::file signals_to_descriptor() {
     stop_event = check(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd");
     struct sigaction action{};
@@ -81,10 +81,10 @@ public:
     void run() {
         loop_.submit(kaio::poll(signals_, POLLIN), [this](kaio::io_result) { loop_.stop(); });
         kaio::spawn(loop_, accept_clients());
-        loop_.run(); // until a signal comes, or the log fails
+        loop_.run(); // until a signal arrives or the log fails
 
-        // Whoever has got all that it sent meets the end of the stream. Those that don't read get a second; what they
-        // wait for then is cancelled by the loop's destructor.
+        // A client that has got back all that it sent sees the end of the stream. Clients that don't read get one
+        // second. Then the loop's destructor cancels what they wait for.
         stopping_ = true;
         ::shutdown(listener_.fd(), SHUT_RDWR);
         for (int client : clients_) ::shutdown(client, SHUT_RD);
@@ -106,32 +106,32 @@ private:
         }
     }
 
-    // The parameter is a value: a coroutine that is spawned outlives what a reference would refer to.
+    // The parameter is a value, because a spawned coroutine outlives what a reference would refer to.
     kaio::task<> serve(kaio::file client) {
         clients_.insert(client.fd());
-        std::array<std::byte, 16384> buffer; // in the frame
+        std::array<std::byte, 16384> buffer; // in the coroutine's frame
         for (;;) {
             if (!co_await loop_.submit(kaio::poll(client, POLLIN))) break;
             ssize_t const got = ::recv(client.fd(), buffer.data(), buffer.size(), 0);
             if (got < 0 && errno == EAGAIN) continue;
-            if (got <= 0) break; // it went away
+            if (got <= 0) break; // the client is gone
             auto const data = std::span(buffer).first(static_cast<std::size_t>(got));
             if (!co_await append(data) || !co_await send(client, data)) break;
         }
         clients_.erase(client.fd());
     }
 
-    // A buffered write is over at once, because it goes to the kernel's memory. It is fdatasync that takes time, and is
-    // asynchronous: one client waits for it while others are served.
+    // A buffered write goes to the kernel's memory, so it completes at once. fdatasync takes time but is asynchronous:
+    // one client waits for it while others are served.
     kaio::task<bool> append(std::span<const std::byte> data) {
-        // With O_APPEND the offset does not count.
+        // The offset is ignored, because the log is open with O_APPEND.
         auto const put = co_await loop_.submit(kaio::fully(kaio::write(log_, data, 0)));
         if (!put) co_return log_failed(put.error());
         auto const synced = co_await loop_.submit(kaio::fdatasync(log_));
         co_return synced ? true : log_failed(synced.error());
     }
 
-    // Not an exception: what leaves a spawned task while the loop is destroyed would end the program.
+    // Not an exception: one that leaves a spawned task while the loop is destroyed would end the program.
     bool log_failed(std::error_code why) {
         if (!log_error_) log_error_ = why;
         loop_.stop();
@@ -155,8 +155,9 @@ private:
     std::set<int> clients_; // their sockets
     bool stopping_ = false;
     std::error_code log_error_;
-    // A poll takes up a place in the loop for as long as it waits: each client has one request at a time, and two there
-    // are besides. Declared last, so that it is destroyed first: that ends the coroutines, which use the rest.
+    // A poll takes the room of a request while it waits. Each client has one request at a time, and two more poll the
+    // listener and the signals. Declared last, so that it is destroyed first: that ends the coroutines, which use the
+    // other members.
     kaio::loop loop_{max_clients + 2};
 };
 

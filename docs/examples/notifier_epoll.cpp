@@ -1,5 +1,5 @@
-// A program with an event loop of its own, here epoll, that also uses kaio: the notifier is one descriptor more in its
-// set, and stands for everything in the kaio loop: requests, timers, and what other threads post.
+// A program with its own event loop, here epoll, that also uses kaio. The notifier is one more descriptor in the epoll
+// set. It stands for everything in the kaio loop: requests, timers, and what other threads post.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -16,7 +16,7 @@ int main() {
     kaio::file file = kaio::file::open("aio.txt", O_RDWR | O_CREAT | O_DIRECT, 0644);
     kaio::aligned_buffer buffer(4096, file.alignment().memory);
     std::ranges::fill(buffer, std::byte{'@'});
-    int left = 4; // things that are to happen: one of the program's own, three of kaio's
+    int left = 4; // events to wait for: one of the program's own, three of kaio's
 
     kaio::loop loop(128);
     kaio::notifier notifier(loop); // before anything is submitted, and before other threads post
@@ -35,11 +35,11 @@ int main() {
 
     loop.submit(kaio::fully(kaio::write(file, buffer, 0)), [&](kaio::transfer_result r) {
         std::printf("%zu bytes written\n", r.value("write aio.txt")); // throws if it failed
-        // Requests that handlers submit need no update(): poll, in which they are called, ends with it.
+        // What a handler submits needs no update(): poll(), which calls the handlers, ends with one.
         loop.submit(kaio::after(20ms), [&](kaio::io_result) { --left, std::puts("20 ms later"); });
         --left;
     });
-    notifier.update(); // this one was not submitted by a handler, so the kernel has yet to get it
+    notifier.update(); // the write was not submitted by a handler, so the kernel does not have it yet
 
     std::thread other([&] {
         loop.post([&] { --left, std::puts("posted by another thread"); });

@@ -1,5 +1,5 @@
-// per_core FILE: counts the lines of a file with one loop and one thread on each processor. Loops share nothing, so
-// nothing is locked: work is handed over, and results come back, by post(), which any thread may call.
+// per_core FILE: counts the lines of a file, with one loop and one thread on each processor. Loops share nothing, so
+// nothing is locked. post(), which any thread may call, hands over work and results.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -22,8 +22,8 @@
 namespace {
 
 constexpr std::int64_t block_size = 256 << 10; // bytes of one read: a multiple of every alignment
-constexpr std::int64_t blocks_in_a_part = 32;  // a part is what a core is given at once
-constexpr unsigned reads_at_once = 8;          // of one core
+constexpr std::int64_t blocks_in_a_part = 32;  // a core gets one part at a time
+constexpr unsigned reads_at_once = 8;          // on one core
 
 struct outcome {
     std::int64_t lines = 0;
@@ -34,7 +34,7 @@ struct outcome {
 class core {
 public:
     explicit core(int cpu) : cpu_(cpu) {
-        loop_.hold(); // run would return for lack of work
+        loop_.hold(); // otherwise run() would return, because there is nothing to do yet
         thread_ = std::thread([this] { loop_.run(); });
         cpu_set_t only;
         CPU_ZERO(&only);
@@ -48,8 +48,8 @@ public:
 
     int cpu() const { return cpu_; }
 
-    // Counts lines on this core's thread; then has `done(outcome)` called on the thread of the loop `home`.
-    // For any thread, but one part after the other: there are no more buffers.
+    // Counts lines on this core's thread, then calls `done(outcome)` on the thread of the loop `home`. Any thread may
+    // call it, but only one part at a time: there are no buffers for more.
     template <class Done> void count(const kaio::file& file, std::int64_t first_block, kaio::loop& home, Done done) {
         loop_.post(
             [this, &file, first_block, &home, done] { kaio::spawn(loop_, count_here(file, first_block, home, done)); });
@@ -60,7 +60,7 @@ private:
     kaio::task<> count_here(const kaio::file& file, std::int64_t first_block, kaio::loop& home, Done done) {
         std::vector<std::int64_t> blocks(blocks_in_a_part); // std::views::iota is beyond Clang 15 with libstdc++
         std::iota(blocks.begin(), blocks.end(), first_block);
-        outcome total; // only this thread touches it, so that no atomic is needed
+        outcome total; // only this thread uses it, so it needs no atomic
         co_await kaio::for_each_concurrent(blocks, reads_at_once, [&](std::int64_t block) -> kaio::task<> {
             kaio::pooled_buffer const buffer = buffers_.acquire();
             auto const got = co_await loop_.submit(kaio::fully(kaio::read(file, buffer, block * block_size)));
@@ -87,18 +87,18 @@ std::int64_t count_lines(const char* path) {
     for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu)
         if (CPU_ISSET(cpu, &allowed)) cores.emplace_back(static_cast<int>(cpu));
 
-    // Whoever is done gets the next part, so that a slow core holds nobody up. All of this runs on this thread.
+    // A core that is done gets the next part, so a slow core delays no other. All of this runs on this thread.
     std::int64_t next_block = 0, lines = 0;
     std::error_code error;
-    std::function<void(core&)> const give_work = [&](core& to) {
+    std::function<void(core&)> const give_work = [&](core& worker) {
         if (next_block >= blocks || error) return;
         home.hold(); // until the result is here
-        to.count(file, std::exchange(next_block, next_block + blocks_in_a_part), home, [&](outcome part) {
+        worker.count(file, std::exchange(next_block, next_block + blocks_in_a_part), home, [&](outcome part) {
             home.release();
             lines += part.lines;
             if (part.error) error = part.error;
-            std::printf("processor %d: %lld lines\n", to.cpu(), static_cast<long long>(part.lines));
-            give_work(to);
+            std::printf("processor %d: %lld lines\n", worker.cpu(), static_cast<long long>(part.lines));
+            give_work(worker);
         });
     };
     for (core& each : cores) give_work(each);

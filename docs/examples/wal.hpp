@@ -1,6 +1,6 @@
-// A small write-ahead log: a record that was acknowledged is there after power loss, whole. It is a template over its
-// loop, so that tests/sim/wal.cpp can cut the power under it thousands of times; docs/simulation.md tells how.
-// It belongs to its loop's thread, and must stay until the loop has run what it submitted.
+// write_ahead_log: a record that it has acknowledged is whole after power loss. It is a template over its loop, so that
+// tests/sim/wal.cpp can cut the power under it thousands of times; docs/simulation.md explains how. It belongs to its
+// loop's thread, and must outlive the requests that it submits.
 #pragma once
 
 #include <cstdint>
@@ -14,26 +14,28 @@
 
 #include <kaio/kaio.hpp>
 
-// Records that are appended while a group is being written become the next group, so one fdatasync serves many. A group
-// begins at a block of its own: nothing that was acknowledged is ever written over. Its checksum starts from that of
-// the group before, so that no group of an earlier life is taken for the next one.
-template <class Loop, bool Sync = true> class write_ahead_log { // Sync = false: to see the tests find what is lost
+// Records that are appended while a group is being written become the next group, so one fdatasync serves many records.
+// A group begins in a new block, so nothing that was acknowledged is ever overwritten. Its checksum starts from that of
+// the group before, so that a group of an earlier life is never taken for the next one.
+//
+// With Sync = false there is no fdatasync, and the tests find what is lost.
+template <class Loop, bool Sync = true> class write_ahead_log {
 public:
     static constexpr std::size_t block = 4096;
-    static constexpr std::size_t most = 1 << 20; // bytes of a group
+    static constexpr std::size_t most = 1 << 20; // bytes of a group, at most
     using acknowledgement = std::function<void(std::error_code)>;
 
     write_ahead_log(Loop& loop, kaio::descriptor file) : loop_(loop), file_(file) {}
 
-    // Calls visit(std::span<const std::byte>) for each record, oldest first. Must be called once, before any append.
+    // Calls visit(std::span<const std::byte>) for each record, oldest first. Call it once, before any append.
     template <class Visit> std::error_code recover(Visit visit) {
-        // What is read may lie in a cache, from a process that was killed; after this it is on the disk.
+        // A process that was killed may have left records in a cache. After this they are on the disk.
         if (kaio::io_result const r = wait_for(kaio::fdatasync(file_)); !r) return r.error();
         for (;;) {
             group_.clear();
             if (auto const error = read_up_to(block)) return error;
-            // A file that ends inside the last block has the group all the same: only its filling is not there yet. If
-            // that was left out now, the next group's length would bring it back.
+            // A file that ends inside the last block has the whole group: only its filling is missing. If this group
+            // was ignored now, the next group would make the file longer, and this one would come back.
             if (group_.size() < sizeof(header)) return {};
             header const h = front();
             if (h.bytes == 0 || h.bytes > most - sizeof h) return {};
@@ -50,8 +52,8 @@ public:
         }
     }
 
-    // Copies the record, and calls `done` when it is on the disk (no error), or may not be. After an error all that
-    // follows fails too: what a failed fdatasync has left on the disk only a recovery can tell.
+    // Copies the record. Calls `done` without an error when the record is on the disk, or with an error if it may not
+    // be. After an error every append fails: only a recovery can tell what a failed fdatasync has left on the disk.
     void append(std::span<const std::byte> record, acknowledgement done) {
         if (record.size() > most - sizeof(header) - sizeof(std::uint32_t))
             error_ = std::make_error_code(std::errc::message_size);
@@ -62,8 +64,8 @@ public:
 
 private:
     struct header {
-        std::uint64_t checksum; // of the group before, and of the bytes behind this header
-        std::uint64_t bytes;    // of the records, each with its size (four bytes) in front
+        std::uint64_t checksum; // of the group before and of the bytes behind this header
+        std::uint64_t bytes;    // of all records, each behind its size (four bytes)
     };
     struct pending {
         std::vector<std::byte> record;
@@ -80,7 +82,7 @@ private:
         return h;
     }
 
-    // FNV-1a. A log for real use would take a CRC that the processor knows.
+    // FNV-1a. A log for real use would take a CRC for which the processor has an instruction.
     std::uint64_t checksum(std::uint64_t bytes) const {
         std::uint64_t sum = chain_ ^ 0xcbf29ce484222325;
         for (std::size_t i = sizeof(header); i < sizeof(header) + bytes; ++i)
@@ -96,7 +98,7 @@ private:
         return got;
     }
 
-    // Reads on at position_ until group_ has this size, or the file ends.
+    // Reads from position_ until group_ has this size or the file ends.
     std::error_code read_up_to(std::size_t size) {
         std::size_t have = group_.size();
         group_.resize(size > have ? size : have);
@@ -104,7 +106,7 @@ private:
             kaio::io_result const r = wait_for(kaio::read(file_, std::span(group_).subspan(have), at(have)));
             if (!r) return r.error();
             have += r.bytes();
-            if (r.bytes() == 0 || r.bytes() % 512 != 0) break; // a short read ends with a sector, or with the file
+            if (r.bytes() == 0 || r.bytes() % 512 != 0) break; // the end of the file: short reads are whole sectors
         }
         group_.resize(have);
         return {};
@@ -150,7 +152,7 @@ private:
             position_ += group_.size();
         }
         for (auto const done = std::exchange(committing_, {acknowledgement()}); auto& each : done) each(error);
-        committing_.clear(); // not empty until here, so that an append in an acknowledgement only waits
+        committing_.clear(); // not empty until here, so that what an acknowledgement appends only waits
         for (; error_ && !waiting_.empty(); waiting_.pop_front()) waiting_.front().done(error_);
         if (!waiting_.empty()) commit();
     }
@@ -161,6 +163,6 @@ private:
     std::uint64_t chain_ = 0;    // the last group's checksum
     std::error_code error_;
     std::deque<pending> waiting_;
-    std::vector<acknowledgement> committing_; // of the group in flight; empty: there is none
+    std::vector<acknowledgement> committing_; // of the group in flight; empty if there is none
     std::vector<std::byte, kaio::aligned_allocator<std::byte, block>> group_;
 };

@@ -1,4 +1,4 @@
-// The same as write.cpp in a program that already has an event loop: an eventfd in an epoll set says when to poll.
+// The same as write.cpp in a program that already has an event loop. An eventfd in the epoll set says when to poll.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -30,13 +30,13 @@ int main() {
 
     for (;;) {
         loop.poll();  // calls the handlers of what has completed
-        loop.flush(); // gives the kernel what they have submitted
+        loop.flush(); // hands the kernel what the handlers have submitted
         if (loop.has_completions()) continue;
         if (loop.in_flight() + loop.queued() == 0) break;
 
         epoll_event ready;
         if (::epoll_wait(epoll.fd(), &ready, 1, -1) != 1) continue; // a signal
-        std::uint64_t count; // read before the next poll: the count may be ahead of what poll finds, or behind it
+        std::uint64_t count; // read before the next poll, because it may be ahead of what poll() finds, or behind it
         if (::read(completions.fd(), &count, sizeof count) == sizeof count)
             std::printf("epoll: %llu completed\n", static_cast<unsigned long long>(count));
     }

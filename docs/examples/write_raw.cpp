@@ -1,4 +1,4 @@
-// The same as write.cpp with the raw layer: the kernel's own words, made safe.
+// The same as write.cpp with the raw layer: the kernel's own interface, made safe.
 #include <algorithm>
 #include <array>
 #include <cstdio>

@@ -19,7 +19,7 @@ def checksum(place, *names):
 
 
 def make(place, name, length):
-    """Makes a file, and gives the line that it should get."""
+    """Makes a file, and returns the line that the program should print for it."""
     data = random.randbytes(length)
     with open(os.path.join(place, name), "wb") as file:
         file.write(data)
@@ -27,7 +27,7 @@ def make(place, name, length):
 
 
 def many(place):
-    """More files than are read at once, of lengths around the block size, in the order of the arguments."""
+    """More files than are read at once, with lengths around the block size. Lines keep the arguments' order."""
     block = 256 << 10
     lengths = [0, 1, 511, 512, 4096, 4097, block - 1, block, block + 1, 2 * block, 5 * block + 3]
     lengths += [random.randrange(20000) for _ in range(139)]
@@ -39,7 +39,7 @@ def many(place):
 
 
 def errors(place):
-    """An error of one file is said, and the others are done nevertheless."""
+    """An error of one file is printed, and the other files still get their lines."""
     first, last = make(place, "first", 100), make(place, "last", 300000)
     os.mkdir(os.path.join(place, "folder"))
     os.mkfifo(os.path.join(place, "fifo"))
@@ -52,7 +52,7 @@ def errors(place):
 
 
 def without_a_size(place):
-    """Files whose size says nothing. Some of them native AIO can't read at all."""
+    """Files whose size says nothing. Native AIO can't read some of them at all."""
     names = ["/proc/version", f"/proc/{os.getpid()}/limits", "/sys/kernel/mm/transparent_hugepage/enabled"]
     names = [name for name in names if os.path.exists(name)]
     wanted = ""
@@ -89,9 +89,9 @@ folders = [folder for folder in (os.getcwd(), "/dev/shm") if os.path.isdir(folde
 report.run(
     [(f"checksum of many files in {folder}", within(folder, many)) for folder in folders]
     + [
-        ("checksum says what is wrong", within(None, errors)),
-        ("checksum says how it is used", within(None, usage)),
+        ("checksum names the files that it can't read", within(None, errors)),
+        ("checksum prints its usage", within(None, usage)),
         ("checksum of files whose size says nothing", within(None, without_a_size)),
-        ("checksum fails if its output can't be written", within(None, full_output)),
+        ("checksum fails if it can't write its output", within(None, full_output)),
     ]
 )

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""copy.py PROGRAM: what docs/examples/copy.cpp copies, and how it says what it can't."""
+"""copy.py PROGRAM: what docs/examples/copy.cpp copies, and what it prints when it can't."""
 
 import os
 import pty
@@ -31,7 +31,7 @@ def get(place, name):
 
 
 def copied(place, data, *options):
-    """Copies `data`; None, or what is wrong with the copy."""
+    """Copies `data`. Returns None, or what is wrong with the copy."""
     put(place, "from", data)
     done = copy(place, *options, "from", "to")
     said = [line for line in done.stderr.splitlines() if "no direct I/O" not in line]
@@ -65,7 +65,7 @@ def odd_block_size(place):
 
 
 def shrinking(place):
-    """A source that is cut short under it, in the middle of the copy: all threads end."""
+    """The source is truncated in the middle of the copy: all threads end."""
     with open(os.path.join(place, "from"), "wb") as source:
         source.write(bytes(64 << 20))
     running = subprocess.Popen([program, *small, "from", "to"], cwd=place, stderr=subprocess.PIPE, text=True)
@@ -74,14 +74,14 @@ def shrinking(place):
     os.truncate(os.path.join(place, "from"), 1 << 20)
     _, said = running.communicate(timeout=60)
     if running.returncode == 0:
-        raise report.Skip("it was done before")
+        raise report.Skip("the copy was complete before the source was truncated")
     if "from: it became shorter while it was copied; to was removed" not in said or os.path.exists(os.path.join(place, "to")):
         return f"exit status {running.returncode}: {said}"
     return None
 
 
 def growing(place):
-    """A source to which others append meanwhile: what is copied is its beginning, up to what had been appended."""
+    """Others append to the source meanwhile: the copy is the beginning of the source, and at least its first size."""
     with open(os.path.join(place, "from"), "wb") as source:
         source.write(random.randbytes(8 << 20))
         source.flush()
@@ -99,7 +99,7 @@ def growing(place):
 
 
 def without_a_size(place):
-    """Files whose size says nothing: 0 in /proc, 4096 in /sys. Some of them native AIO can't read at all."""
+    """Files whose size says nothing: 0 in /proc, 4096 in /sys. Native AIO can't read some of them at all."""
     names = ["/proc/cpuinfo", "/proc/version", f"/proc/{os.getpid()}/limits", "/sys/block/loop0/size"]
     for name in [*names, "/sys/kernel/mm/transparent_hugepage/enabled"]:
         if not os.path.exists(name):
@@ -107,14 +107,14 @@ def without_a_size(place):
         with open(name, "rb") as file:
             wanted = file.read()
         done = copy(place, name, "to")
-        # The clock of a processor may be another one each time.
+        # The clock rates in /proc/cpuinfo may differ each time.
         if done.returncode != 0 or (get(place, "to") != wanted and not (name == "/proc/cpuinfo" and get(place, "to"))):
             return f"{name}: exit status {done.returncode}: {done.stderr}"
     return None
 
 
 def holes(place):
-    """Data at the beginning, in the middle (aligned to nothing) and a hole at the end; then nothing but a hole."""
+    """Data at the beginning and in the middle (not aligned), and a hole at the end; then nothing but a hole."""
     mib = 1 << 20
     for parts, size in ([(0, 5000), (10 * mib + 777, 300000)], 20 * mib + 5), ([], 8 * mib):
         with open(os.path.join(place, "from"), "wb") as file:
@@ -135,7 +135,7 @@ def holes(place):
             os.fsync(file.fileno())
         after = os.stat(os.path.join(place, "to"))
         if after.st_blocks > before.st_blocks + 16:
-            return f"{after.st_blocks} blocks became of {before.st_blocks}"
+            return f"the copy has {after.st_blocks} blocks, the source {before.st_blocks}"
     return None
 
 
@@ -144,7 +144,7 @@ def replaces(place):
     os.link(os.path.join(place, "to"), os.path.join(place, "other name"))
     wrong = copied(place, b"short", *small)
     if wrong is None and get(place, "other name") != b"short":
-        return "it made a new file instead of replacing the content"
+        return "copy made a new file instead of replacing the content"
     return wrong
 
 
@@ -161,7 +161,7 @@ def progress(place):
     try:
         terminal, stderr = pty.openpty()
     except OSError as error:
-        raise report.Skip(f"no pseudo-terminal can be had: {error}")
+        raise report.Skip(f"no pseudo-terminal: {error}")
     done = subprocess.run([program, "from", "to"], cwd=place, stderr=stderr, timeout=60)
     os.close(stderr)
     text = b""
@@ -169,7 +169,7 @@ def progress(place):
         while part := os.read(terminal, 4096):
             text += part
     except OSError:
-        pass  # what the end of a terminal looks like
+        pass  # a closed pseudo-terminal ends with an error
     os.close(terminal)
     if done.returncode != 0 or not text.rstrip().endswith(b"[" + b"#" * 50 + b"] 100 %"):
         return f"exit status {done.returncode}: {text!r}"
@@ -177,7 +177,7 @@ def progress(place):
 
 
 def refuses(message, *arguments, status=1):
-    """It ends with this message, and leaves everything as it was."""
+    """The program ends with this message, and leaves everything as it was."""
 
     def case(place):
         put(place, "file", b"content")
@@ -190,7 +190,7 @@ def refuses(message, *arguments, status=1):
         if done.returncode != status or message not in done.stderr:
             return f"exit status {done.returncode}: {done.stderr}"
         if get(place, "file") != b"content" or sorted(os.listdir(place)) != names:
-            return f"it left {os.listdir(place)}"
+            return f"copy left {os.listdir(place)}"
         return None
 
     return case
@@ -204,7 +204,8 @@ def unreadable(place):
     elif not os.path.exists("/proc/self/fd"):
         raise report.Skip("/proc is not mounted")
     else:
-        # Root may read everything, and nobody else may get here, if the clone is in /root: what is open needs no path.
+        # Root may read everything, so another user must run the program. If the clone is in /root, that user can't reach
+        # the program by its path, but by its open descriptor.
         os.chmod(place, 0o777)
         opened = os.open(program, os.O_RDONLY)
         command = [f"/proc/self/fd/{opened}", "from", "to"]
@@ -218,19 +219,19 @@ def unreadable(place):
 
 
 def mounted(place, mount, script):
-    """What a shell script prints that finds a file system `mount`ed on the folder mount, and copy as $0."""
+    """Runs a shell script with a file system mounted on the folder `mount` and copy as $0. Returns what it prints."""
     os.mkdir(os.path.join(place, "mount"))
-    # A user namespace lets others than root mount, where the system allows that.
+    # In a user namespace, users other than root can mount too, where the system allows it.
     unshare = ["unshare", "--mount"] + ([] if os.getuid() == 0 else ["--user", "--map-root-user"])
     shell = ["sh", "-c", f"mount {mount} mount || exit 99; {script}", program]
     done = subprocess.run(unshare + shell, cwd=place, capture_output=True, text=True, timeout=60)
     if done.returncode == 99 or done.stderr.startswith("unshare"):
-        raise report.Skip(f"no file system can be mounted: {done.stderr.strip()}")
+        raise report.Skip(f"can't mount a file system: {done.stderr.strip()}")
     return done.stdout + done.stderr
 
 
 def full(kind):
-    """A new copy that doesn't fit goes, an old file is said to be incomplete."""
+    """A new copy that doesn't fit is removed. An old file is reported as incomplete."""
 
     def case(place):
         put(place, "from", random.randbytes(8 << 20))
@@ -293,7 +294,7 @@ once = [
     ("refuses the same file by a hard link", refuses("are the same file", "file", "hard link")),
     ("refuses the same file by a symbolic link", refuses("are the same file", "symbolic link", "file")),
     ("refuses a block size of 0", refuses("--block-size must be a number", "--block-size", "0", "file", "to")),
-    ("refuses a word for a number", refuses("--queue-depth must be a number", "--queue-depth", "8x", "file", "to")),
+    ("refuses a word as a number", refuses("--queue-depth must be a number", "--queue-depth", "8x", "file", "to")),
     ("refuses an option that it does not know", refuses(usage, "--fast", "file", "to", status=2)),
     ("refuses a single name", refuses(usage, "file", status=2)),
     ("refuses more requests than there is room for", refuses("copy: kaio: ", "--queue-depth", "3000000", "file", "to")),

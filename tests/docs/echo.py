@@ -20,7 +20,7 @@ program = os.path.abspath(sys.argv[1])
 
 
 class Server:
-    """A server with its log in a folder; ended at the end of the block if it has not ended before."""
+    """A server with its log in a folder. The end of the block kills it if it still runs."""
 
     def __init__(self, log):
         self.process = subprocess.Popen([program, "0", log], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -37,7 +37,7 @@ class Server:
         return socket.create_connection(("127.0.0.1", self.port), timeout=30)
 
     def end(self, number=signal.SIGTERM):
-        """None if it ends well on this signal, else how it ended."""
+        """Returns None if the server ends well on this signal, else how it ended."""
         self.process.send_signal(number)
         return self.ended(0, "")
 
@@ -56,7 +56,7 @@ def receive(client, size):
 
 
 def many_clients(log):
-    """200 at once, each with lines of its own, and all of them in the log when they are back."""
+    """200 clients at once, each with its own lines. Lines that came back are in the log."""
     with Server(log) as server, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(server.connect()) for _ in range(200)]
         for turn in range(3):
@@ -74,18 +74,18 @@ def many_clients(log):
 
 
 def much(log):
-    """More than all buffers on the way hold, from a client that reads late; the log is added to."""
+    """A client sends more than all buffers on the way hold, and reads late. The log is appended to."""
     with open(log, "wb") as file:
         file.write(b"before")
     data = random.randbytes(16 << 20)
     with Server(log) as server, server.connect() as client:
         sender = threading.Thread(target=lambda: (client.sendall(data), client.shutdown(socket.SHUT_WR)))
         sender.start()
-        time.sleep(0.1)  # not for the result: so that the server meets a full socket
+        time.sleep(0.1)  # so that the server meets a full socket; the result does not depend on it
         back = receive(client, len(data) + 1)
         sender.join()
         if back != data:
-            return f"{len(back)} bytes came back, or others"
+            return f"{len(back)} bytes came back, not those that were sent"
         with open(log, "rb") as file:
             if file.read() != b"before" + data:
                 return "the log differs"
@@ -93,7 +93,7 @@ def much(log):
 
 
 def ends_with_clients(log):
-    """Clients that are connected when it ends get what they sent, then the end of the stream."""
+    """Clients that are connected when the server ends get back what they sent, then the end of the stream."""
     with Server(log) as server, server.connect() as idle, server.connect() as busy:
         busy.sendall(b"hello")
         if receive(busy, 5) != b"hello":
@@ -117,11 +117,11 @@ def ends_with_a_client_that_does_not_read(log):
 
 
 def log_fails(_):
-    """A log that takes nothing ends the server, with the reason."""
+    """If the log can't be written, the server ends and prints the reason."""
     with Server("/dev/full") as server, server.connect() as client:
         client.sendall(b"hello")
         if receive(client, 1) != b"":
-            return "it echoed what it could not log"
+            return "the server echoed what it could not log"
         return server.ended(1, "echo: the log: ")
 
 
@@ -155,7 +155,7 @@ report.run(
         ("echo ends if its log fails", within(log_fails)),
         ("echo refuses a port that is taken", within(taken_port)),
         ("echo refuses a log in no folder", within(refuses(["0", "/none/log"], 1, 'open("/none/log"): No such file'))),
-        ("echo refuses a port that is none", within(refuses(["65536", "log"], 2, "usage: echo PORT LOG"))),
+        ("echo refuses a port beyond 65535", within(refuses(["65536", "log"], 2, "usage: echo PORT LOG"))),
         ("echo refuses a single argument", within(refuses(["0"], 2, "usage: echo PORT LOG"))),
     ]
 )

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""per_core.py PROGRAM: docs/examples/per_core.cpp counts the lines of files, every processor its part."""
+"""per_core.py PROGRAM: docs/examples/per_core.cpp counts the lines of files, and every processor counts its part."""
 
 import os
 import random
@@ -27,13 +27,13 @@ def counts(folder, length):
         parts = [tuple(map(int, found)) for found in re.findall(r"^processor (\d+): (\d+) lines$", done.stdout, re.M)]
         wanted = data.count(b"\n")
         if done.returncode != 0 or done.stdout.splitlines()[-1] != f"{wanted} lines":
-            return f"{wanted} lines, and it says {done.stdout}{done.stderr}"
+            return f"{wanted} lines, but the program prints {done.stdout}{done.stderr}"
         if len(parts) != (length + part - 1) // part or sum(lines for _, lines in parts) != wanted:
-            return f"{wanted} lines, and the parts are {parts}"
+            return f"{wanted} lines, but the parts are {parts}"
         used = {processor for processor, _ in parts}
         allowed = os.sched_getaffinity(0)
         if not used <= allowed or len(used) != min(len(allowed), len(parts)):
-            return f"the parts are {parts}, and the processors {allowed}"
+            return f"the parts are {parts}, but the processors {allowed}"
         return None
 
     return case
@@ -68,8 +68,8 @@ report.run(
         for length in lengths
     ]
     + [
-        ("per_core refuses a file that isn't there", refuses(["/none"], 1, 'open("/none"): No such file or directory')),
-        ("per_core fails if its output can't be written", full_output),
-        ("per_core says how it is used", refuses([], 2, "usage: per_core FILE")),
+        ("per_core refuses a missing file", refuses(["/none"], 1, 'open("/none"): No such file or directory')),
+        ("per_core fails if it can't write its output", full_output),
+        ("per_core prints its usage", refuses([], 2, "usage: per_core FILE")),
     ]
 )

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""run.py RUN-UNDER SOURCE-ROOT NAME=PROGRAM...: the kernel-facing tests and the examples as in a container. Docker's
-filters change nothing; where native AIO itself is missing, every program says so and names the alternatives."""
+"""run.py RUN-UNDER SOURCE-ROOT NAME=PROGRAM...: runs the tests that use the kernel, and the examples, as a container
+would. Docker's filters change nothing. Without native AIO, every program reports that and names the alternatives."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ def under(kind, command, **settings):
 
 
 def same(kind, command):
-    """The program passes as ever; gives how many test cases that were."""
+    """The program passes as it does without a filter. Returns the number of its test cases."""
 
     def case():
         with tempfile.TemporaryDirectory() as place:
@@ -46,14 +46,14 @@ def fails_clearly(path):
         missing = [word for word in ("io_setup(", "no native AIO", "io_uring", "threads with pread", "not implemented")
                    if word not in done.stderr]
         if done.returncode == 0 or missing:
-            return f"exit status {done.returncode}, and its text lacks {missing}:\n{done.stdout}{done.stderr}"
+            return f"exit status {done.returncode}, and the error text lacks {missing}:\n{done.stdout}{done.stderr}"
         return None
 
     return case
 
 
 def really_denied():
-    """The filters do what they say, or the other cases prove nothing."""
+    """The filters deny what they should deny. Otherwise the other cases prove nothing."""
     probe = """import ctypes, errno, os
 libc = ctypes.CDLL(None, use_errno=True)
 def call(number):
@@ -76,6 +76,6 @@ report.run(
     [(f"{name} under {kind}", same(kind, [path])) for kind in ("docker", "docker-old") for name, path in tests.items()]
     + [(f"the examples under {kind}", same(kind, example_tests)) for kind in ("docker", "docker-old")]
     + [(f"{name} without native AIO", fails_clearly(path)) for name, path in examples.items()]
-    + [("the filters deny what they say", really_denied)],
+    + [("the filters deny what they should", really_denied)],
     workers=3,
 )

@@ -1,8 +1,8 @@
 // run_under FILTER PROGRAM ARGUMENT...: runs the program under a seccomp filter. FILTER is
-//   docker:      no io_uring (EPERM), as Docker's and containerd's default profiles have it
-//   docker-old:  nor io_pgetevents (EPERM), as they had it before that call was known to them
+//   docker:      no io_uring (EPERM), as in the default profiles of Docker and containerd
+//   docker-old:  no io_uring and no io_pgetevents (EPERM), as in profiles from before that call existed
 //   no-aio:      no native AIO at all (ENOSYS)
-// Exits with 77 where there are no seccomp filters.
+// Exits with 77 if seccomp filters are not available.
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
@@ -33,7 +33,7 @@ void deny_pgetevents(int error) {
 
 bool choose(const char* filter) {
     if (std::strcmp(filter, "docker") == 0 || std::strcmp(filter, "docker-old") == 0) {
-        for (long const number : {425, 426, 427}) deny(number, EPERM); // io_uring_setup, _enter, _register; everywhere
+        for (long const number : {425, 426, 427}) deny(number, EPERM); // io_uring_setup, _enter, _register
         if (std::strcmp(filter, "docker-old") == 0) deny_pgetevents(EPERM);
         return true;
     }

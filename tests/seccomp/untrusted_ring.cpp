@@ -1,5 +1,5 @@
-// A ring that looks right when the context is made and makes no sense later: from then on events are taken by
-// io_getevents, and every result is what it would have been. (Rings that look wrong from the start: loop/loop.cpp.)
+// A ring that looks right when the context is made, but makes no sense later. From then on events are taken by
+// io_getevents, and every result is the same. loop/submitting.cpp has rings that look wrong from the start.
 #include "support/catch.hpp"
 #include "support/temporary_file.hpp"
 
@@ -13,15 +13,15 @@ namespace {
 
 struct damage {
     std::function<void(kaio::aio_ring&)> spoil;
-    unsigned at_submit; // after which io_submit, from 1
+    unsigned at_submit; // the io_submit after which the ring is spoilt, counted from 1
     kaio::aio_ring* ring = nullptr;
     kaio::aio_ring before{};
     unsigned submits = 0, waits = 0;
     bool spoilt = false;
 };
 
-// Linux, but what user space sees of the ring is spoilt after one of its submissions. The kernel's own calls find it
-// as it was: they must not be misled by what is only this test's doing.
+// Linux, but the ring that user space sees is spoilt after one of the submissions. The kernel's own calls see the ring
+// as it was, so that the test does not mislead them.
 struct damaging_kernel : kaio::linux_kernel {
     explicit damaging_kernel(damage& d) noexcept : damage_(&d) {}
 
@@ -57,13 +57,13 @@ constexpr spoiler spoilers[] = {
     [](kaio::aio_ring& ring) { ring.head = ~0u; },
     [](kaio::aio_ring& ring) { ring.tail += ring.nr; },
     [](kaio::aio_ring& ring) { ring.tail = ~0u; },
-    [](kaio::aio_ring& ring) { ring.tail = (ring.tail + 1) % ring.nr; },           // an event that nobody asked for
-    [](kaio::aio_ring& ring) { ring.head = (ring.head + ring.nr - 1) % ring.nr; }, // an old one again, as on RHEL 7
+    [](kaio::aio_ring& ring) { ring.tail = (ring.tail + 1) % ring.nr; },           // an event without a request
+    [](kaio::aio_ring& ring) { ring.head = (ring.head + ring.nr - 1) % ring.nr; }, // an old event again, as on RHEL 7
 };
 
 } // namespace
 
-TEST_CASE("a ring that goes bad after any submission: a loop gives the same results, each once, by io_getevents") {
+TEST_CASE("if a ring is spoilt after any submission, a loop has the same results, each once, by io_getevents") {
     auto const spoil = spoilers[GENERATE(range(0u, 6u))];
     unsigned const at_submit = GENERATE(range(1u, 6u));
     test::temporary_file file(64 << 10);
@@ -88,7 +88,7 @@ TEST_CASE("a ring that goes bad after any submission: a loop gives the same resu
     CHECK(d.waits > 0);
 }
 
-TEST_CASE("and so does a context, and what was refused before explains no event") {
+TEST_CASE("if a ring is spoilt, a context has the same results, and refused requests account for no event") {
     auto const spoil = spoilers[GENERATE(range(0u, 6u))];
     test::temporary_file file(4096);
     damage d{spoil, 3};

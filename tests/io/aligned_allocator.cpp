@@ -12,7 +12,7 @@ bool aligned(const void* memory, std::size_t alignment) {
 }
 } // namespace
 
-TEST_CASE("containers get aligned memory, over-aligned and page-aligned") {
+TEST_CASE("containers get aligned memory, also over-aligned and page-aligned") {
     std::vector<char, kaio::aligned_allocator<char>> page(1);
     std::vector<int, kaio::aligned_allocator<int, 512>> sector;
     std::vector<double, kaio::aligned_allocator<double, 65536>> large(3, 1.5);
@@ -23,10 +23,10 @@ TEST_CASE("containers get aligned memory, over-aligned and page-aligned") {
     CHECK(aligned(page.data(), 4096));
     CHECK(aligned(large.data(), 65536));
     CHECK(sector[9'999] == 9'999);
-    CHECK(page[0] == 0); // a vector fills what it makes: documented
+    CHECK(page[0] == 0); // as documented, a vector fills its elements
 }
 
-TEST_CASE("other containers rebind it, and a type's own alignment is kept") {
+TEST_CASE("other containers rebind the allocator, and a type keeps its own alignment") {
     std::list<int, kaio::aligned_allocator<int, 256>> list{1, 2, 3};
     CHECK(list.back() == 3);
     struct alignas(128) wide {
@@ -39,7 +39,7 @@ TEST_CASE("other containers rebind it, and a type's own alignment is kept") {
     CHECK(a == b);
 }
 
-TEST_CASE("a size that no size_t holds is refused") {
+TEST_CASE("a size that does not fit into size_t is refused") {
     kaio::aligned_allocator<std::uint64_t> allocator;
     std::size_t volatile const count = static_cast<std::size_t>(-1) / 4;
     CHECK_THROWS_AS((void)allocator.allocate(count), std::bad_array_new_length);

@@ -6,7 +6,7 @@
 
 #include <kaio/io/aligned_buffer.hpp>
 
-TEST_CASE("a buffer has the size that was asked, at the alignment, with storage rounded up to it") {
+TEST_CASE("a buffer has the requested size and alignment, and its storage is rounded up to the alignment") {
     for (std::size_t const alignment : {1u, 2u, 8u, 512u, 4096u, 1u << 20})
         for (std::size_t const size : {1u, 511u, 512u, 513u, 4096u, 100'000u}) {
             kaio::aligned_buffer buffer(size, alignment);
@@ -16,12 +16,12 @@ TEST_CASE("a buffer has the size that was asked, at the alignment, with storage 
             CHECK(buffer.capacity() >= size);
             CHECK(buffer.capacity() % alignment == 0);
             CHECK(buffer.capacity() - size < (alignment < sizeof(void*) ? sizeof(void*) : alignment));
-            buffer.storage()[0] = buffer.storage()[buffer.capacity() - 1] = std::byte{1}; // all of it is there
+            buffer.storage()[0] = buffer.storage()[buffer.capacity() - 1] = std::byte{1}; // all of it can be used
             CHECK(buffer.end() - buffer.begin() == static_cast<std::ptrdiff_t>(size));
         }
 }
 
-TEST_CASE("a buffer of no bytes is one") {
+TEST_CASE("a buffer may have no bytes") {
     kaio::aligned_buffer empty(0), none;
     CHECK(empty.size() == 0);
     CHECK(empty.capacity() == 0);
@@ -36,7 +36,7 @@ TEST_CASE("bad arguments are refused with their cause") {
     CHECK_THROWS_WITH(kaio::aligned_buffer(10, 48), test::ContainsSubstring("power of two"));
 }
 
-TEST_CASE("moving takes the bytes along and leaves no bytes behind") {
+TEST_CASE("moving transfers the bytes, and leaves no bytes behind") {
     kaio::aligned_buffer first(100, 512);
     first.data()[99] = std::byte{7};
     std::byte* const data = first.data();

@@ -10,7 +10,7 @@
 
 #include <kaio/io/buffer_pool.hpp>
 
-TEST_CASE("a pool gives each buffer once, aligned and apart, and then none") {
+TEST_CASE("a pool returns each buffer once, aligned and apart, and then none") {
     auto const [size, alignment] =
         GENERATE(table<std::size_t, std::size_t>({{1, 1}, {100, 64}, {4096, 4096}, {5000, 512}, {10, 65536}}));
     kaio::buffer_pool pool(37, size, alignment);
@@ -36,7 +36,7 @@ TEST_CASE("a pool gives each buffer once, aligned and apart, and then none") {
     CHECK(pool.available() == 37);
 }
 
-TEST_CASE("the buffer that was returned last comes first, and handles return theirs once") {
+TEST_CASE("the buffer that was returned last is acquired first, and a handle returns its buffer once") {
     kaio::buffer_pool pool(3, 64);
     kaio::pooled_buffer a = pool.acquire(), b = pool.acquire();
     std::byte *const first = a.data(), *const second = b.data();
@@ -60,7 +60,7 @@ TEST_CASE("the buffer that was returned last comes first, and handles return the
     CHECK(std::span<std::byte>(b).size() == 64);
 }
 
-TEST_CASE("a pool may be moved while its buffers are out") {
+TEST_CASE("a pool may be moved while its buffers are in use") {
     kaio::buffer_pool first(2, 128);
     kaio::pooled_buffer buffer = first.acquire();
     kaio::buffer_pool second(std::move(first));
@@ -74,7 +74,7 @@ TEST_CASE("a pool may be moved while its buffers are out") {
     CHECK(third.available() == 2);
 }
 
-TEST_CASE("huge pages, or quietly none") {
+TEST_CASE("a pool that asks for huge pages works with them and without") {
     kaio::buffer_pool pool(1000, 4096, 4096, {.huge_pages = true});
     std::set<std::byte*> all;
     std::vector<kaio::pooled_buffer> taken;
@@ -87,7 +87,7 @@ TEST_CASE("huge pages, or quietly none") {
     CHECK_FALSE(kaio::buffer_pool(10, 4096).huge_pages());
 }
 
-TEST_CASE("a pool that can't be is refused") {
+TEST_CASE("an impossible pool is refused") {
     using pool = kaio::buffer_pool;
     CHECK(pool::try_make(0, 10).error() == std::errc::invalid_argument);
     CHECK(pool::try_make(10, 0).error() == std::errc::invalid_argument);
@@ -97,12 +97,12 @@ TEST_CASE("a pool that can't be is refused") {
     CHECK_THROWS_WITH(pool(0, 1), test::ContainsSubstring("1 or more"));
 }
 
-TEST_CASE("a forked child may destroy a pool whose buffers are out: they are with its parent's requests") {
+TEST_CASE("a forked child may destroy a pool whose buffers its parent's requests use") {
     auto pool = std::make_unique<kaio::buffer_pool>(2, 512);
     auto out = std::make_unique<kaio::pooled_buffer>(pool->acquire());
     CHECK(test::in_child([&] {
-              std::signal(SIGABRT, SIG_DFL); // not Catch2's
-              (void)out.release();           // as a handler that is never called
+              std::signal(SIGABRT, SIG_DFL); // not Catch2's handler
+              (void)out.release();           // like the buffer of a handler that is never called
               pool.reset();
               return 0;
           }) == 0);

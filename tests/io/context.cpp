@@ -31,7 +31,7 @@ struct eventfd_pair {
     ~eventfd_pair() { ::close(fd); }
 };
 
-// Submits one request and waits for its result; what io_submit refuses is the result too.
+// Submits one request and returns its result. An error of io_submit is also returned as the result.
 std::int64_t result_of(kaio::context& context, const kaio::request& request) {
     kaio::iocb block = request;
     kaio::iocb* batch[] = {&block};
@@ -46,7 +46,7 @@ void on_alarm(int) {}
 
 } // namespace
 
-TEST_CASE("requests come back with their bytes and their own data, from the ring and by io_getevents") {
+TEST_CASE("requests complete with their bytes and their own data, from the ring and by io_getevents") {
     auto const how = GENERATE(kaio::reaping::ring, kaio::reaping::syscall);
     test::temporary_file file(64 * 1024);
     kaio::context context(16, {.events = how});
@@ -87,7 +87,7 @@ TEST_CASE("requests come back with their bytes and their own data, from the ring
             if (buffers[i][j] != test::temporary_file::content(i * 4096 + j)) FAIL("wrong byte");
 }
 
-TEST_CASE("good, bad, good: submit takes the first, and says which one failed and why") {
+TEST_CASE("of a good, a bad and a good request, submit takes the first, and returns which one failed and why") {
     test::temporary_file file(4096);
     char buffer[16];
     kaio::context context(8);
@@ -106,7 +106,7 @@ TEST_CASE("good, bad, good: submit takes the first, and says which one failed an
     CHECK(context.submit({}));
 }
 
-TEST_CASE("the three meanings of EAGAIN") {
+TEST_CASE("the three meanings of EAGAIN can be distinguished") {
     SECTION("no room in the ring: take events, then submit the rest") {
         eventfd_pair event;
         kaio::context context(1);
@@ -117,16 +117,16 @@ TEST_CASE("the three meanings of EAGAIN") {
         REQUIRE(!answer);
         CHECK(answer.ring_full());
         CHECK(answer.accepted() >= 1);
-        ::eventfd_write(event.fd, 1); // all those polls complete
+        ::eventfd_write(event.fd, 1); // all the polls complete
         std::vector<kaio::io_event> events(4096);
         CHECK(*context.wait(events, answer.accepted()) == answer.accepted());
         CHECK(context.submit(std::span(batch).subspan(answer.failed(), 1)));
         CHECK(*context.wait(events, 1) == 1);
     }
-    SECTION("the system's quota: the text names the call, what was asked, the limit, what is in use and the remedy") {
+    SECTION("the system's quota: the text names the call, the capacity, the limit, what is in use and the remedy") {
         std::string const quota = kaio::detail::fs_setting("/proc/sys/fs/aio-max-nr").text;
         auto const more = static_cast<unsigned>(std::stoul(quota)) + 1;
-        if (more > 4'000'000) SKIP_TEST("fs.aio-max-nr is more than one io_setup can ask for");
+        if (more > 4'000'000) SKIP_TEST("fs.aio-max-nr is larger than one io_setup can use up");
         CHECK(kaio::context::try_make(more).error() == std::errc::resource_unavailable_try_again);
         CHECK_THROWS_WITH(kaio::context(more), test::ContainsSubstring("io_setup(" + std::to_string(more) + ")") &&
                                                    test::ContainsSubstring("fs.aio-max-nr = " + quota) &&
@@ -141,12 +141,12 @@ TEST_CASE("the three meanings of EAGAIN") {
         std::int64_t const res = result_of(context, kaio::read(ends[0], buffer, 0));
         ::close(ends[0]);
         ::close(ends[1]);
-        if (res == -ESPIPE || res == -EINVAL) SKIP_TEST("this kernel reads no pipes by native AIO");
+        if (res == -ESPIPE || res == -EINVAL) SKIP_TEST("this kernel can't read pipes by native AIO");
         CHECK(kaio::io_result(res).would_block());
     }
 }
 
-TEST_CASE("a capacity that can't be") {
+TEST_CASE("an impossible capacity is refused") {
     CHECK(kaio::context::try_make(0).error() == std::errc::invalid_argument);
     CHECK_THROWS_WITH(kaio::context(0), test::ContainsSubstring("io_setup(0)") && test::ContainsSubstring("1 or more"));
     CHECK(kaio::context::try_make(~0u).error() == std::errc::invalid_argument);
@@ -155,7 +155,7 @@ TEST_CASE("a capacity that can't be") {
                       test::StartsWith("making one: io_setup: ") && test::ContainsSubstring("4 million"));
 }
 
-TEST_CASE("whatever keeps io_setup from making a context, the text has the call, what was asked and the remedy") {
+TEST_CASE("for every error of io_setup the text has the call, the capacity and the remedy") {
     auto const [error, remedy] = GENERATE(table<int, const char*>({{EAGAIN, "sysctl -w fs.aio-max-nr"},
                                                                    {EINVAL, "ask for less"},
                                                                    {ENOMEM, "memory limit"},
@@ -175,7 +175,7 @@ TEST_CASE("whatever keeps io_setup from making a context, the text has the call,
     CHECK_THAT(code.message(), test::StartsWith("io_setup: ") && test::ContainsSubstring(remedy));
 }
 
-TEST_CASE("without memory for the mark of its process there is no context, and io_setup is not called") {
+TEST_CASE("without memory for the mark of the process, making a context fails and io_setup is not called") {
     test::script script;
     script.no_mark = true;
     auto const made = kaio::basic_context<test::scripted_kernel>::try_make(4, {}, test::scripted_kernel(script));
@@ -183,7 +183,7 @@ TEST_CASE("without memory for the mark of its process there is no context, and i
     CHECK(script.setups == 0);
 }
 
-TEST_CASE("the mark of the process goes with its context, and with one that could not be made") {
+TEST_CASE("the mark of the process is freed with its context, and if the context can't be made") {
     test::script script;
     script.setup[1] = -EINVAL;
     using scripted_context = kaio::basic_context<test::scripted_kernel>;
@@ -198,7 +198,7 @@ TEST_CASE("the mark of the process goes with its context, and with one that coul
     CHECK(script.marks == 0);
 }
 
-TEST_CASE("making do with less: halves, down to a floor, and says what it got") {
+TEST_CASE("with at_least the capacity is halved until there is room, and capacity() returns what it became") {
     test::script script;
     test::scripted_kernel const kernel(script);
     using context = kaio::basic_context<test::scripted_kernel>;
@@ -215,12 +215,12 @@ TEST_CASE("making do with less: halves, down to a floor, and says what it got") 
     CHECK(script.setups == 1);
 }
 
-TEST_CASE("waiting: minimum, limit, and nothing to wait for") {
+TEST_CASE("a wait respects its minimum and its limit, and returns at once if nothing is in flight") {
     auto const how = GENERATE(kaio::reaping::ring, kaio::reaping::syscall);
     eventfd_pair first, second;
     kaio::context context(4, {.events = how});
     std::array<kaio::io_event, 4> events;
-    CHECK(*context.wait(events) == 0); // nothing is in flight, so it does not wait
+    CHECK(*context.wait(events) == 0); // it does not wait, because nothing is in flight
     CHECK(context.wait(events, 5).error() == std::errc::invalid_argument);
     CHECK(*context.wait({}, 0) == 0);
 
@@ -232,11 +232,11 @@ TEST_CASE("waiting: minimum, limit, and nothing to wait for") {
     CHECK(*context.wait(events, 1, 20ms) == 0);
     CHECK(std::chrono::steady_clock::now() - start >= 20ms);
     ::eventfd_write(first.fd, 1);
-    CHECK(*context.wait(events, 2, 20ms) == 1); // the limit ends the wait with what is there
+    CHECK(*context.wait(events, 2, 20ms) == 1); // the limit ends the wait
     CHECK(events[0].res == POLLIN);
-    CHECK(context.in_flight() == 1); // and no request
+    CHECK(context.in_flight() == 1); // but it ends no request
     ::eventfd_write(second.fd, 1);
-    CHECK(*context.wait(events, 4) == 1); // never for more than is in flight
+    CHECK(*context.wait(events, 4) == 1); // it never waits for more than is in flight
 }
 
 TEST_CASE("a wait never waits for a request that io_submit is about to refuse") {
@@ -244,7 +244,7 @@ TEST_CASE("a wait never waits for a request that io_submit is about to refuse") 
     kaio::basic_context<test::scripted_kernel>* waiting = nullptr;
     test::script script;
     unsigned taken = 99, in_flight = 99;
-    script.before_submit = [&] { // what another thread may do in this moment
+    script.before_submit = [&] { // another thread may do this now
         kaio::io_event event;
         taken = *waiting->wait({&event, 1}, 1, 10s);
         in_flight = waiting->in_flight();
@@ -260,7 +260,7 @@ TEST_CASE("a wait never waits for a request that io_submit is about to refuse") 
     CHECK(script.waits == 0);
 }
 
-TEST_CASE("an event that is taken before its submission returns is no less than nothing in flight") {
+TEST_CASE("in_flight() is 0, not less, if an event is taken before its submission returns") {
     kaio::basic_context<test::scripted_kernel>* reaping = nullptr;
     test::script script;
     script.most_at_once = 1;
@@ -277,7 +277,7 @@ TEST_CASE("an event that is taken before its submission returns is no less than 
     kaio::iocb blocks[] = {kaio::write(file.fd(), kaio::view<char>(&byte, 1), 0),
                            kaio::write(file.fd(), kaio::view<char>(&byte, 1), 1)};
     kaio::iocb* batch[] = {&blocks[0], &blocks[1]};
-    REQUIRE(context.submit(batch)); // in two calls; a buffered write is complete when its call returns
+    REQUIRE(context.submit(batch)); // in two calls, and a buffered write is complete when its call returns
     CHECK(taken == 1);
     CHECK(context.in_flight() == 1);
     kaio::io_event event;
@@ -285,7 +285,7 @@ TEST_CASE("an event that is taken before its submission returns is no less than 
     CHECK(context.uses_ring());
 }
 
-TEST_CASE("a request that was refused has no event: a ring that shows one is not trusted") {
+TEST_CASE("a refused request has no event, so a ring that shows one is not trusted") {
     struct found_ring : test::scripted_kernel {
         kaio::aio_context_id* found;
         int io_setup(unsigned events, kaio::aio_context_id* id) const noexcept {
@@ -298,21 +298,21 @@ TEST_CASE("a request that was refused has no event: a ring that shows one is not
     kaio::aio_context_id id = 0;
     kaio::basic_context<found_ring> context(4, {.events = kaio::reaping::ring},
                                             found_ring{test::scripted_kernel(script), &id});
-    if (!context.uses_ring()) SKIP_TEST("no ring that can be trusted here");
+    if (!context.uses_ring()) SKIP_TEST("there is no trusted ring here");
     char byte = 'x';
     kaio::iocb block = kaio::write(-1, kaio::view<char>(&byte, 1), 0);
     kaio::iocb* batch[] = {&block, &block};
     CHECK(context.submit(batch).error_number() == EBADF);
     CHECK(context.submit_prefix(batch).error_number() == EBADF);
     auto* const ring = reinterpret_cast<kaio::aio_ring*>(id);
-    ring->tail = (ring->tail + 1) % ring->nr; // the kernel would not
+    ring->tail = (ring->tail + 1) % ring->nr; // the kernel would not do that
     CHECK(context.completions() == 0);
     kaio::io_event event;
     CHECK(context.reap({&event, 1}) == 0);
     CHECK(!context.uses_ring());
 }
 
-TEST_CASE("submit_prefix makes one io_submit, and says how far the kernel came") {
+TEST_CASE("submit_prefix makes one io_submit, and returns how many requests the kernel took") {
     test::script script;
     script.most_at_once = 2;
     kaio::basic_context<test::scripted_kernel> context(8, {}, test::scripted_kernel(script));
@@ -331,7 +331,7 @@ TEST_CASE("submit_prefix makes one io_submit, and says how far the kernel came")
     CHECK(script.submits == 1);
     CHECK(context.in_flight() == 2);
     rest = rest.subspan(2);
-    answer = context.submit_prefix(rest); // the kernel takes what is before the bad one
+    answer = context.submit_prefix(rest); // the kernel takes the requests before the bad one
     CHECK(answer);
     CHECK(answer.accepted() == 1);
     answer = context.submit_prefix(rest.subspan(1));
@@ -346,7 +346,7 @@ TEST_CASE("submit_prefix makes one io_submit, and says how far the kernel came")
     CHECK(context.uses_ring());
 }
 
-TEST_CASE("a batch of which the kernel takes parts is submitted whole, or up to the request that it refuses") {
+TEST_CASE("submit submits a whole batch although the kernel takes parts, or stops at the request that it refuses") {
     test::script script;
     script.most_at_once = 2;
     kaio::basic_context<test::scripted_kernel> context(8, {}, test::scripted_kernel(script));
@@ -375,7 +375,7 @@ TEST_CASE("a batch of which the kernel takes parts is submitted whole, or up to 
     CHECK(context.in_flight() == 0);
 }
 
-TEST_CASE("a wait gives what is in the ring first, and what it waited for behind it") {
+TEST_CASE("a wait returns the events in the ring first, and behind them those for which it waited") {
     eventfd_pair event;
     test::script script;
     script.before_getevents = [&event] { ::eventfd_write(event.fd, 1); };
@@ -399,7 +399,7 @@ TEST_CASE("a wait gives what is in the ring first, and what it waited for behind
     CHECK(script.destroys == 1);
 }
 
-TEST_CASE("a wait that a signal ends says EINTR, with SA_RESTART and without") {
+TEST_CASE("a wait that a signal ends returns EINTR, with SA_RESTART and without") {
     struct sigaction action {
     }, old;
     action.sa_handler = on_alarm;
@@ -421,7 +421,7 @@ TEST_CASE("a wait that a signal ends says EINTR, with SA_RESTART and without") {
     CHECK(*context.wait({&got, 1}) == 1);
 }
 
-TEST_CASE("a signal mask goes to io_pgetevents, and without one io_getevents is used") {
+TEST_CASE("a wait with a signal mask uses io_pgetevents, and without one io_getevents") {
     test::script script;
     script.pgetevents[1] = -ENOSYS;
     eventfd_pair event;
@@ -439,7 +439,7 @@ TEST_CASE("a signal mask goes to io_pgetevents, and without one io_getevents is 
     CHECK(script.masked_waits == 1);
 }
 
-TEST_CASE("a poll can be cancelled and then completes; nothing else can") {
+TEST_CASE("only a poll can be cancelled, and it then completes") {
     eventfd_pair event;
     kaio::context context(2);
     kaio::iocb block = kaio::poll(event.fd, POLLIN);
@@ -454,7 +454,7 @@ TEST_CASE("a poll can be cancelled and then completes; nothing else can") {
     CHECK(context.cancel(never).error() == std::errc::invalid_argument);
 }
 
-TEST_CASE("bad requests: the kernel's word, and nothing is lost") {
+TEST_CASE("bad requests have the kernel's error, and none is lost") {
     test::temporary_file file(10'000);
     kaio::context context(4);
     std::array<char, 4096> buffer{};
@@ -480,15 +480,15 @@ TEST_CASE("bad requests: the kernel's word, and nothing is lost") {
     CHECK(context.in_flight() == 0);
 }
 
-TEST_CASE("unaligned direct I/O completes with EINVAL, or with the right bytes where the file system takes it") {
+TEST_CASE("misaligned direct I/O completes with EINVAL, or with the right bytes if the file system accepts it") {
     test::temporary_file file(65'536, ".");
     auto opened = kaio::file::try_open(file.path().c_str(), O_RDONLY | O_DIRECT);
-    if (!opened) SKIP_TEST("no direct I/O in the build folder");
+    if (!opened) SKIP_TEST("the file system of the build folder has no direct I/O");
     kaio::context context(4);
     kaio::aligned_buffer buffer(8192);
     auto const bytes = std::span(buffer);
     std::span<std::byte> const at_1 = bytes.subspan(1, 4096), of_100 = bytes.first(100);
-    int const fd = opened->fd(); // an int knows no alignment, so nothing is asserted
+    int const fd = opened->fd(); // for an int no alignment is asserted
     for (auto const& [request, offset] : {std::pair{kaio::read(fd, at_1, 0), 0},
                                           {kaio::read(fd, of_100, 0), 0},
                                           {kaio::read(fd, bytes.first(4096), 7), 7}}) {
@@ -501,7 +501,7 @@ TEST_CASE("unaligned direct I/O completes with EINVAL, or with the right bytes w
     }
 }
 
-TEST_CASE("what every operation does, on a real file") {
+TEST_CASE("every operation does on a real file what it promises") {
     std::string const folder = GENERATE(".", "/dev/shm");
     test::temporary_file file(0, folder);
     int const fd = file.fd();
@@ -540,7 +540,7 @@ TEST_CASE("a completed request adds 1 to the eventfd it notifies") {
     CHECK(count == 3);
 }
 
-TEST_CASE("a full disk gives ENOSPC or a short write, and the context goes on") {
+TEST_CASE("a write to a full disk is short or completes with ENOSPC, and the context still works") {
     if (::geteuid() != 0) SKIP_TEST("mounting a small file system needs root");
     char folder[] = "/tmp/kaio-full-XXXXXX";
     REQUIRE(::mkdtemp(folder) != nullptr);
@@ -561,7 +561,7 @@ TEST_CASE("a full disk gives ENOSPC or a short write, and the context goes on") 
     ::rmdir(folder);
 }
 
-TEST_CASE("moving a context takes its requests along, and leaves one that gives EINVAL") {
+TEST_CASE("moving a context moves its requests, and leaves a context that returns EINVAL") {
     test::temporary_file file(4096);
     char buffer[16];
     kaio::context first(4);
@@ -584,7 +584,7 @@ TEST_CASE("moving a context takes its requests along, and leaves one that gives 
     CHECK(*first.wait({&event, 1}) == 1);
 }
 
-TEST_CASE("destroying a context waits for disk requests, cancels polls, and gives back what it counted for") {
+TEST_CASE("destroying a context waits for disk requests, cancels polls, and returns its share of the quota") {
     test::loop_device device(16 << 20);
     eventfd_pair event;
     std::vector<kaio::aligned_buffer> buffers;
@@ -608,7 +608,7 @@ TEST_CASE("destroying a context waits for disk requests, cancels polls, and give
     if (!device) SKIP_TEST(device.why_not());
 }
 
-TEST_CASE("fork: the child gets EINVAL and may destroy its copy, and the parent's completions are all there") {
+TEST_CASE("after fork the child gets EINVAL and may destroy its copy, and the parent loses no completion") {
     auto const how = GENERATE(kaio::reaping::ring, kaio::reaping::syscall);
     test::temporary_file file(4096);
     char buffer[16];
@@ -625,7 +625,7 @@ TEST_CASE("fork: the child gets EINVAL and may destroy its copy, and the parent'
               if (context->submit(batch).error().value() != EINVAL) return 4;
               if (context->submit({}).error().value() != EINVAL) return 8;
               if (context->cancel(blocks[0]).error().value() != EINVAL) return 5;
-              kaio::context own(8); // perhaps at the address where the parent's ring was
+              kaio::context own(8); // perhaps at the address of the parent's ring
               if (!own.submit(batch) || *own.wait(events, 8) != 8) return 6;
               context.reset();
               if (!own.submit(batch) || *own.wait(events, 8) != 8) return 7;
@@ -636,7 +636,7 @@ TEST_CASE("fork: the child gets EINVAL and may destroy its copy, and the parent'
     CHECK(context->reap(events) == 0);
 }
 
-TEST_CASE("one thread submits while another reaps") {
+TEST_CASE("one thread may submit while another reaps") {
     auto const how = GENERATE(kaio::reaping::ring, kaio::reaping::syscall);
     constexpr unsigned total = 20'000, slots = 64;
     test::temporary_file file(4096);
@@ -674,7 +674,7 @@ TEST_CASE("one thread submits while another reaps") {
     CHECK(context.uses_ring() == (how == kaio::reaping::ring));
 }
 
-TEST_CASE("one thread waits, while another submits good requests and bad ones") {
+TEST_CASE("one thread may wait while another submits good and bad requests") {
     auto const how = GENERATE(kaio::reaping::ring, kaio::reaping::syscall);
     constexpr unsigned total = 50'000;
     test::temporary_file file(4096);
@@ -691,7 +691,7 @@ TEST_CASE("one thread waits, while another submits good requests and bad ones") 
     unsigned taken = 0;
     for (unsigned sent = 0; sent < total;) {
         sent += context.submit(good_batch).accepted();
-        taken += context.submit(bad_batch).accepted(); // refused as bad, or for want of room
+        taken += context.submit(bad_batch).accepted(); // refused because it is bad, or for lack of room
     }
     waiter.join();
     CHECK(taken == 0);

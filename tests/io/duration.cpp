@@ -9,7 +9,7 @@ using namespace std::chrono_literals;
 static_assert(kaio::duration(100ms).ns() == 100'000'000);
 static_assert(kaio::duration().is_unlimited());
 
-TEST_CASE("every duration becomes nanoseconds, rounded up and kept within bounds") {
+TEST_CASE("every duration becomes nanoseconds, rounded up and limited to the range") {
     CHECK(kaio::duration(3s).ns() == 3'000'000'000);
     CHECK(kaio::duration(1ns).ns() == 1);
     CHECK(kaio::duration(2h).ns() == 7'200'000'000'000);

@@ -15,7 +15,7 @@
 
 #include <kaio/io/file.hpp>
 
-TEST_CASE("a file is opened with flags and mode, and closed again") {
+TEST_CASE("a file is opened with flags and mode, and is closed again") {
     test::temporary_file temporary;
     std::string const path = temporary.path() + ".new";
     int fd = -1;
@@ -34,14 +34,14 @@ TEST_CASE("a file is opened with flags and mode, and closed again") {
     ::unlink(path.c_str());
 }
 
-TEST_CASE("close says what close(2) says, and the file is gone whatever that was") {
+TEST_CASE("close reports the error of close(2), and the file is closed in any case") {
     test::temporary_file temporary;
     kaio::file file = kaio::file::open(temporary.path(), O_RDWR);
     int const fd = file.fd();
     file.close();
     CHECK(file.fd() == -1);
     CHECK(::fcntl(fd, F_GETFD) == -1);
-    CHECK_NOTHROW(file.close()); // there is nothing left to close
+    CHECK_NOTHROW(file.close()); // nothing is left to close
     CHECK(file.try_close());
 
     file = kaio::file::open(temporary.path(), O_RDWR);
@@ -57,13 +57,13 @@ TEST_CASE("close says what close(2) says, and the file is gone whatever that was
     CHECK(file.fd() == -1);
 }
 
-TEST_CASE("what can't be opened says which file and why") {
+TEST_CASE("the error of a file that can't be opened names the file and the cause") {
     CHECK_THROWS_WITH(kaio::file::open("/nowhere/at/all", O_RDONLY), test::ContainsSubstring("/nowhere/at/all"));
     CHECK(kaio::file::try_open("/nowhere", O_RDONLY).error() == std::errc::no_such_file_or_directory);
     CHECK(kaio::file::try_open("/tmp", O_RDWR).error() == std::errc::is_a_directory);
 }
 
-TEST_CASE("a file system that refuses O_DIRECT is named as the cause, with the remedy") {
+TEST_CASE("if a file system refuses O_DIRECT, the error names that as the cause, with the remedy") {
     auto const refused = kaio::file::try_open("/proc/self/status", O_RDONLY | O_DIRECT);
     REQUIRE(!refused);
     CHECK(refused.error() == std::errc::invalid_argument);
@@ -73,7 +73,7 @@ TEST_CASE("a file system that refuses O_DIRECT is named as the cause, with the r
                           test::ContainsSubstring("without O_DIRECT"));
 }
 
-TEST_CASE("an open that a signal interrupts goes on") {
+TEST_CASE("open is retried after a signal") {
     std::string const fifo = test::temporary_file().path() + ".fifo";
     REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
     struct sigaction action {
@@ -81,12 +81,12 @@ TEST_CASE("an open that a signal interrupts goes on") {
     action.sa_handler = [](int) {}; // without SA_RESTART
     ::sigaction(SIGUSR1, &action, &before);
     std::thread other([&fifo, opening = ::pthread_self()] {
-        for (int i = 0; i < 20; ++i) { // most of them meet an open that waits for the FIFO's other end
+        for (int i = 0; i < 20; ++i) { // most of them interrupt an open that waits for the other end of the FIFO
             ::pthread_kill(opening, SIGUSR1);
             std::this_thread::sleep_for(std::chrono::milliseconds(2));
         }
-        int fd =
-            -1; // the end that lets the open succeed; if that has given up, there is no reader, and no waiting for one
+        // This end lets the open succeed. If the open has given up, there is no reader, and nothing to wait for.
+        int fd = -1;
         for (int tries = 0; fd < 0 && tries < 1000; ++tries) {
             fd = ::open(fifo.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -100,7 +100,7 @@ TEST_CASE("an open that a signal interrupts goes on") {
     CHECK(opened);
 }
 
-TEST_CASE("a descriptor is adopted, released and moved") {
+TEST_CASE("a descriptor can be adopted, released and moved") {
     int const fd = ::eventfd(0, EFD_CLOEXEC);
     kaio::file first = kaio::file::adopt(fd);
     CHECK(first.fd() == fd);
@@ -121,7 +121,7 @@ TEST_CASE("a descriptor is adopted, released and moved") {
     CHECK_THROWS_WITH(kaio::file::adopt(-1), test::ContainsSubstring("descriptor"));
 }
 
-TEST_CASE("the size of a regular file, and no size of no file") {
+TEST_CASE("a regular file has a size, and what is not open has none") {
     test::temporary_file temporary(12'345);
     kaio::file const file = kaio::file::open(temporary.path(), O_RDONLY);
     CHECK(file.size() == 12'345);
@@ -149,35 +149,36 @@ TEST_CASE("alignment is a power of two, and direct I/O at it works") {
 
 TEST_CASE("a pipe with O_DIRECT makes packets, and has no direct I/O") {
     int ends[2];
-    if (::pipe2(ends, O_DIRECT | O_CLOEXEC) != 0) SKIP_TEST("no pipes of packets here (3.4)");
+    if (::pipe2(ends, O_DIRECT | O_CLOEXEC) != 0) SKIP_TEST("this kernel has no packet pipes (3.4)");
     kaio::file const reading = kaio::file::adopt(ends[0]), writing = kaio::file::adopt(ends[1]);
     REQUIRE((::fcntl(writing.fd(), F_GETFL) & O_DIRECT) != 0);
     kaio::kernel_statx status{};
-    if (::syscall(SYS_statx, writing.fd(), "", AT_EMPTY_PATH, kaio::statx_type, &status) != 0) SKIP_TEST("no statx (4.11)");
+    if (::syscall(SYS_statx, writing.fd(), "", AT_EMPTY_PATH, kaio::statx_type, &status) != 0)
+        SKIP_TEST("this kernel has no statx (4.11)");
     CHECK(!writing.direct());
     CHECK(writing.support() == kaio::direct_support::unsupported);
 }
 
-TEST_CASE("where nobody says anything of direct I/O, it is as it was asked for") {
+TEST_CASE("if nothing reports direct I/O, a file has it if it was opened for it") {
     test::temporary_file temporary(4096);
     kaio::file const plain = kaio::file::open(temporary.path(), O_RDONLY);
     CHECK(!plain.direct());
     CHECK(!plain.direct_ignored());
-    if (plain.support() != kaio::direct_support::unknown) SKIP_TEST("here it is reported");
+    if (plain.support() != kaio::direct_support::unknown) SKIP_TEST("this file system reports direct I/O");
     auto const direct = kaio::file::try_open(temporary.path().c_str(), O_RDONLY | O_DIRECT);
-    if (!direct) SKIP_TEST("no O_DIRECT here");
+    if (!direct) SKIP_TEST("this file system has no O_DIRECT");
     CHECK(direct->direct());
     CHECK(!direct->direct_ignored());
     CHECK(direct->alignment() == kaio::file_alignment{4096, 4096});
 }
 
-TEST_CASE("where nothing is known, 4096") {
+TEST_CASE("if the alignment is unknown, it is 4096") {
     kaio::file const file = kaio::file::adopt(::eventfd(0, EFD_CLOEXEC));
     CHECK(file.alignment() == kaio::file_alignment{4096, 4096});
     CHECK(kaio::file().alignment() == kaio::file_alignment{4096, 4096});
 }
 
-TEST_CASE("a block device has its own size and its sector as alignment") {
+TEST_CASE("a block device has its own size, and its sector is its alignment") {
     unsigned const sector = GENERATE(512u, 4096u);
     test::loop_device device(8 << 20, sector);
     if (!device) SKIP_TEST(device.why_not());

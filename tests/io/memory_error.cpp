@@ -1,4 +1,4 @@
-// Each limit that can keep a process from memory is brought about for real, in a child, and named.
+// Each limit that can deny memory to a process is reached for real, in a child, and the error names it.
 #include "support/catch.hpp"
 #include "support/child.hpp"
 
@@ -46,10 +46,10 @@ template <class T> bool names(const kaio::result<T>& made, std::initializer_list
            has(made.error().message(), parts);
 }
 
-bool limit(decltype(RLIMIT_AS) which, rlim_t to) {
+bool limit(decltype(RLIMIT_AS) which, rlim_t bytes) {
     rlimit now;
     if (::getrlimit(which, &now) != 0) return false;
-    now.rlim_cur = to;
+    now.rlim_cur = bytes;
     return ::setrlimit(which, &now) == 0;
 }
 
@@ -64,7 +64,7 @@ constexpr std::size_t much = 64 << 20;
 
 } // namespace
 
-TEST_CASE("a buffer and a pool name the precondition that failed") {
+TEST_CASE("the errors of a buffer and a pool name the precondition that failed") {
     std::size_t const huge = static_cast<std::size_t>(-1) / 3;
     CHECK(has(thrown([] { kaio::aligned_buffer(10, 48); }), {"alignment must be a power of two, and 48 is none"}));
     CHECK(has(thrown([] { kaio::aligned_buffer(10, 0); }), {"power of two, and 0 is none"}));
@@ -81,12 +81,12 @@ TEST_CASE("a buffer and a pool name the precondition that failed") {
     CHECK(kaio::pool_error_text(EINVAL, 0, 10, 4096) == "kaio: buffer_pool: the count is 0; ask for 1 or more");
 }
 
-TEST_CASE("without an error there is nothing to say") {
+TEST_CASE("without an error the text is empty") {
     CHECK(!kaio::aligned_buffer::try_make(10).error());
     CHECK(!kaio::context::try_make(1).error());
 }
 
-TEST_CASE("beyond RLIMIT_AS a buffer, a pool, a context and a loop name it") {
+TEST_CASE("beyond RLIMIT_AS the errors of a buffer, a pool, a context and a loop name it") {
     if (sanitized) SKIP_TEST("a sanitizer needs the address space");
     CHECK(test::in_child([] {
               rlim_t const there = kib_of("VmSize:") << 10;
@@ -98,7 +98,7 @@ TEST_CASE("beyond RLIMIT_AS a buffer, a pool, a context and a loop name it") {
               if (!limit(RLIMIT_AS, there + (256 << 10))) return 5;
               if (!names(kaio::aligned_buffer::try_make(much), parts)) return 6;
               if (!names(kaio::buffer_pool::try_make(much / 4096, 4096), parts)) return 7;
-              // A loop may also find that the quota is too small: not this process's limit.
+              // A loop may also find that the quota is too small, which is not a limit of this process.
               auto const loop = kaio::loop::try_make(8192);
               if (!loop && loop.error().value() == EAGAIN) return 0;
               if (!names(loop, parts)) return 8;
@@ -107,7 +107,7 @@ TEST_CASE("beyond RLIMIT_AS a buffer, a pool, a context and a loop name it") {
           }) == 0);
 }
 
-TEST_CASE("beyond RLIMIT_DATA a buffer and a pool name it") {
+TEST_CASE("beyond RLIMIT_DATA the errors of a buffer and a pool name it") {
     if (sanitized) SKIP_TEST("a sanitizer needs the memory");
     int const status = test::in_child([] {
         if (!limit(RLIMIT_DATA, (kib_of("VmData:") << 10) + (4 << 20))) return 1;
@@ -118,14 +118,14 @@ TEST_CASE("beyond RLIMIT_DATA a buffer and a pool name it") {
         if (!has(thrown([] { kaio::buffer_pool made(much / 4096, 4096); }), parts)) return 3;
         return has(thrown([] { kaio::aligned_buffer buffer(much); }), parts) ? 0 : 4;
     });
-    if (status == 200) SKIP_TEST("before 4.7 mappings don't count against RLIMIT_DATA");
+    if (status == 200) SKIP_TEST("before Linux 4.7 mappings don't count against RLIMIT_DATA");
     CHECK(status == 0);
 }
 
-TEST_CASE("beyond RLIMIT_MEMLOCK a process that locks all its memory is told so") {
-    if (sanitized) SKIP_TEST("a sanitizer's memory is too large to be locked");
+TEST_CASE("beyond RLIMIT_MEMLOCK the error tells a process that locks all its memory") {
+    if (sanitized) SKIP_TEST("a sanitizer has too much memory to lock");
     int const status = test::in_child([] {
-        if (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) != 0) return 200; // root may lock without limit
+        if (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) != 0) return 200; // root may lock any amount
         if (!limit(RLIMIT_MEMLOCK, 64 << 10)) return 1;
         if (::mlockall(MCL_FUTURE) != 0) return 201;
         auto const parts = {"mlockall", "RLIMIT_MEMLOCK", "ulimit -l", "64 KiB"};
@@ -135,19 +135,19 @@ TEST_CASE("beyond RLIMIT_MEMLOCK a process that locks all its memory is told so"
         if (!context && context.error().value() == EAGAIN) return 0; // the quota
         return names(context, parts) ? 0 : 4;
     });
-    if (status >= 200) SKIP_TEST("this process may not give up the privilege of locking memory, or not lock any");
+    if (status >= 200) SKIP_TEST("this process may not drop the privilege of locking memory, or may not lock any");
     CHECK(status == 0);
 }
 
-TEST_CASE("with vm.max_map_count reached a pool, a context and a loop name it, and not before") {
-    if (sanitized) SKIP_TEST("a sanitizer needs mappings of its own");
+TEST_CASE("when vm.max_map_count is reached the errors of a pool, a context and a loop name it, and not before") {
+    if (sanitized) SKIP_TEST("a sanitizer needs its own mappings");
     long most = 0;
     std::ifstream("/proc/sys/vm/max_map_count") >> most;
-    if (most == 0 || most > 200'000) SKIP_TEST("vm.max_map_count is too large to be reached");
+    if (most == 0 || most > 200'000) SKIP_TEST("vm.max_map_count is too large to reach");
     CHECK(test::in_child([&] {
               if (kaio::detail::memory_limit(4096)) return 1;
               std::size_t const page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-              // Neighbours of other rights don't become one mapping.
+              // Neighbours with different rights don't become one mapping.
               long made = 0;
               for (; made < most; ++made)
                   if (::mmap(nullptr, page, made % 2 ? PROT_READ : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
@@ -163,7 +163,7 @@ TEST_CASE("with vm.max_map_count reached a pool, a context and a loop name it, a
           }) == 0);
 }
 
-TEST_CASE("more than the machine has, with swap, is named as that") {
+TEST_CASE("the error of asking for more than memory and swap names that cause") {
     int mode = -1;
     std::ifstream("/proc/sys/vm/overcommit_memory") >> mode;
     if (mode != 0 || sizeof(void*) == 4) SKIP_TEST("this kernel promises any memory, or the address space is smaller");
@@ -173,17 +173,17 @@ TEST_CASE("more than the machine has, with swap, is named as that") {
     CHECK(has(thrown([=] { kaio::buffer_pool pool(16, more / 16); }), {"were asked for, and the machine has", "swap"}));
 }
 
-TEST_CASE("with vm.overcommit_memory = 2 the limit of all processes together is named") {
+TEST_CASE("with vm.overcommit_memory = 2 the error names the common limit of all processes") {
     int mode = 0;
     std::ifstream("/proc/sys/vm/overcommit_memory") >> mode;
     if (mode != 2) SKIP_TEST("vm.overcommit_memory is not 2, and setting it would disturb every process");
     if (sanitized) SKIP_TEST("a sanitizer needs the address space");
     auto const made = kaio::buffer_pool::try_make(1024, std::size_t{1} << (sizeof(void*) == 8 ? 34 : 20));
-    if (made) SKIP_TEST("this machine can promise so much");
+    if (made) SKIP_TEST("this machine can promise that much");
     CHECK(has(made.error().message(), {"CommitLimit", "vm.overcommit"}));
 }
 
-TEST_CASE("where no limit explains it, that is said, with the remedy") {
+TEST_CASE("if no limit explains the error, the text says so, with the remedy") {
     char text[512];
     kaio::detail::write_memory_cause(text, sizeof text, 4096);
     CHECK(has(text, {"no limit of this process explains it", "container"}));

@@ -32,7 +32,7 @@ void check(const kaio::iocb& block, kaio::opcode op, unsigned fd, std::uint64_t 
 }
 } // namespace
 
-TEST_CASE("each factory fills the kernel's iocb, and nothing else") {
+TEST_CASE("each factory fills in its fields of the kernel's iocb, and no others") {
     std::array<std::byte, 100> buffer{};
     std::array<iovec, 3> vector{};
     std::int64_t const far = std::int64_t{1} << 40;
@@ -45,7 +45,7 @@ TEST_CASE("each factory fills the kernel's iocb, and nothing else") {
     check(kaio::poll(11, POLLIN | POLLOUT), kaio::opcode::poll, 11, POLLIN | POLLOUT, 0, 0);
 }
 
-TEST_CASE("modifiers change a copy") {
+TEST_CASE("modifiers return a changed copy") {
     char buffer[16];
     kaio::request const plain = kaio::write(1, buffer, 0);
     kaio::iocb const changed = plain.flags(kaio::rw_flags::dsync | kaio::rw_flags::nowait)
@@ -57,11 +57,11 @@ TEST_CASE("modifiers change a copy") {
     CHECK(changed.aio_resfd == 42);
     CHECK(plain.notify(42).priority(kaio::priority_class::idle).block().aio_flags == 3); // in any order
     CHECK(plain.priority(kaio::priority_class::none).block().aio_reqprio == 0);
-    CHECK(plain.priority(kaio::priority_class::best_effort, 8).block().aio_reqprio == (2 << 13 | 7)); // not the first
+    CHECK(plain.priority(kaio::priority_class::best_effort, 8).block().aio_reqprio == (2 << 13 | 7)); // not 0
     check(plain, kaio::opcode::pwrite, 1, at(buffer), 16, 0);
 }
 
-TEST_CASE("a buffer is whatever has data and size") {
+TEST_CASE("anything with data and size is a buffer") {
     kaio::aligned_buffer aligned(100);
     std::vector<std::uint32_t> numbers(10);
     const std::string text = "text";
@@ -83,7 +83,7 @@ TEST_CASE("a buffer is whatever has data and size") {
     names(kaio::write(0, std::span<const char>(), 0), nullptr, 0);
 }
 
-TEST_CASE("a file stands for its descriptor and knows what direct I/O accepts") {
+TEST_CASE("a file is used as its descriptor, and knows what direct I/O accepts") {
     kaio::file const null = kaio::file::open("/dev/null", O_RDWR);
     char byte = 0;
     CHECK(kaio::write(null, std::span(&byte, 1), 0).block().aio_fildes == static_cast<unsigned>(null.fd()));

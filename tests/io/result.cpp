@@ -7,7 +7,7 @@
 
 #include <kaio/io/result.hpp>
 
-TEST_CASE("io_result tells bytes from errors") {
+TEST_CASE("io_result distinguishes bytes from errors") {
     kaio::io_result const read(4096), nothing(0), failed(-EIO), refused(-EAGAIN);
     CHECK(read);
     CHECK(read.bytes() == 4096);
@@ -37,7 +37,7 @@ TEST_CASE("value() returns the bytes, or throws the error with a text that names
     }
 }
 
-TEST_CASE("an event says which request it is of, and how that ended") {
+TEST_CASE("an event has its request and the request's result") {
     kaio::iocb block{};
     kaio::io_event const good{7, reinterpret_cast<std::uintptr_t>(&block), 512, 0}, bad{0, 0, -EIO, 0};
     CHECK(good.request() == &block);
@@ -46,7 +46,7 @@ TEST_CASE("an event says which request it is of, and how that ended") {
     CHECK(bad.result().error() == std::errc::io_error);
 }
 
-TEST_CASE("a result holds a value or an error, and moves what can only be moved") {
+TEST_CASE("a result holds a value or an error, and the value may be move-only") {
     kaio::result<std::unique_ptr<int>> good(std::make_unique<int>(7));
     REQUIRE(good);
     CHECK(good.has_value());
@@ -72,7 +72,7 @@ TEST_CASE("a result holds a value or an error, and moves what can only be moved"
     CHECK_NOTHROW(kaio::result<void>().value());
 }
 
-TEST_CASE("a failure passes the error of one result on to another") {
+TEST_CASE("a failure passes the error of one result to another") {
     auto const inner = []() -> kaio::result<int> { return kaio::failure(ENOSPC); };
     auto const outer = [&]() -> kaio::result<std::string> {
         auto const number = inner();
@@ -83,7 +83,7 @@ TEST_CASE("a failure passes the error of one result on to another") {
     CHECK(kaio::failure(EIO).error_number() == EIO);
 }
 
-TEST_CASE("a result is assigned and copied as its value is, whatever it held before") {
+TEST_CASE("a result is assigned and copied like its value, whatever it held before") {
     auto const counted = std::make_shared<int>(7);
     using shared = kaio::result<std::shared_ptr<int>>;
     {

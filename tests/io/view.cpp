@@ -14,7 +14,7 @@ namespace {
 int sum(std::span<const int> numbers) { return std::accumulate(numbers.begin(), numbers.end(), 0); }
 int sum_of_view(kaio::view<const int> numbers) { return std::accumulate(numbers.begin(), numbers.end(), 0); }
 
-// As a std::span: a fixed length is to be asked for.
+// Like a std::span: the conversion to a fixed length must be explicit.
 static_assert(!std::is_convertible_v<kaio::view<int>, std::span<int, 2>>);
 static_assert(std::is_constructible_v<std::span<int, 2>, kaio::view<int>>);
 static_assert(std::is_convertible_v<std::span<int, 2>, kaio::view<int>>);
@@ -26,7 +26,7 @@ static_assert(kaio::view<const int>(powers).subspan(1, 2)[1] == 4);
 
 } // namespace
 
-TEST_CASE("first, last and subspan show a part, as those of std::span do") {
+TEST_CASE("first, last and subspan return a part, like those of std::span") {
     std::vector<int> const numbers{1, 2, 4, 8, 16};
     kaio::view<const int> const all = numbers;
     std::span<const int> const span = numbers;
@@ -47,7 +47,7 @@ TEST_CASE("first, last and subspan show a part, as those of std::span do") {
     CHECK(kaio::view<int>().subspan(0).empty());
 }
 
-TEST_CASE("a view and a std::span make each other") {
+TEST_CASE("a view and a std::span convert to each other") {
     std::vector<int> const numbers{1, 2, 4};
     CHECK(sum_of_view(std::span(numbers)) == 7);
     CHECK(sum_of_view(std::span(numbers).first<2>()) == 3);

@@ -1,4 +1,4 @@
-// What is wrong with a request is found by the simulated kernel where Linux finds it, and called the same.
+// The simulated kernel finds what is wrong with a request where Linux finds it, and returns the same error.
 #include "support/catch.hpp"
 #include "support/temporary_file.hpp"
 
@@ -15,7 +15,7 @@
 
 namespace {
 
-// The error that io_submit gave, or the event's res with 10000 added.
+// Returns the error of io_submit, or the event's res plus 10000.
 template <class Kernel> long answer(kaio::basic_context<Kernel>& context, kaio::iocb block) {
     kaio::iocb* batch[] = {&block};
     if (auto const s = context.submit(batch); !s) return -s.error_number();
@@ -31,7 +31,7 @@ kaio::iocb changed(kaio::iocb block, void (*change)(kaio::iocb&)) {
 
 } // namespace
 
-TEST_CASE("good and bad requests get the same answer as from Linux") {
+TEST_CASE("good and bad requests have the same results as on Linux") {
     test::temporary_file real(1000);
     int const real_event = ::eventfd(1, EFD_CLOEXEC);
     kaio::sim::world world(1);
@@ -54,7 +54,7 @@ TEST_CASE("good and bad requests get the same answer as from Linux") {
             {"read behind the end", kaio::read(fd, buffer, 5000)},
             {"read of nothing", kaio::read(fd, std::span(buffer).first(0), 0)},
             {"read before the beginning", kaio::read(fd, buffer, -1)},
-            {"read behind all files", kaio::read(fd, buffer, INT64_MAX - 100)},
+            {"read beyond every file", kaio::read(fd, buffer, INT64_MAX - 100)},
             {"readv", kaio::readv(fd, std::span(vectors).first(1024), 0)},
             {"readv of too many", kaio::readv(fd, vectors, 0)},
             {"readv of too much", kaio::readv(fd, huge, 0)},
@@ -73,7 +73,7 @@ TEST_CASE("good and bad requests get the same answer as from Linux") {
             {"poll of a file", kaio::poll(fd, POLLIN | POLLOUT)},
             {"poll of no descriptor", kaio::poll(-1, POLLIN)},
             {"poll with an offset", changed(kaio::poll(eventfd, POLLIN), [](kaio::iocb& b) { b.aio_offset = 1; })},
-            {"poll for what there is not",
+            {"poll for unknown events",
              changed(kaio::poll(eventfd, POLLIN), [](kaio::iocb& b) { b.aio_buf = 1 << 16; })},
             {"notify", read.notify(eventfd)},
             {"notify a file", read.notify(fd)},
@@ -90,7 +90,7 @@ TEST_CASE("good and bad requests get the same answer as from Linux") {
     auto const ours = requests(file.fd(), event.fd()), theirs = requests(real.fd(), real_event);
     std::set<std::string> const no_memory{"readv of too much", "a bad length", "read into nowhere", "write from nowhere"};
 #if defined(KAIO_ASAN) || defined(KAIO_MSAN)
-    constexpr bool watched = true; // the library has the sanitizer report memory that is not there, before it submits
+    constexpr bool watched = true; // the sanitizer reports missing memory before the library submits
 #else
     constexpr bool watched = false;
 #endif
@@ -102,7 +102,7 @@ TEST_CASE("good and bad requests get the same answer as from Linux") {
     ::close(real_event);
 }
 
-TEST_CASE("calls with wrong arguments get the same answer as from Linux") {
+TEST_CASE("calls with wrong arguments return the same as on Linux") {
     kaio::sim::world world(1);
     kaio::sim::kernel const sim(world);
     kaio::linux_kernel const real;

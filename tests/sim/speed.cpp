@@ -1,5 +1,6 @@
-// speed FORM REQUESTS: so many requests of 4 KiB on a simulated world, 32 at a time, in one of two forms: `read`, or
-// `write` with an fdatasync after each 32. Prints how long that took; speed.py counts its instructions.
+// speed FORM REQUESTS: makes this many requests of 4 KiB on a simulated world, 32 at a time, in one of two forms:
+// `read`, or `write` with an fdatasync after every 32. It prints how long that took, and speed.py counts its
+// instructions.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>

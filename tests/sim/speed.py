@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""speed.py SPEED: what a simulated request costs, in instructions (callgrind, the difference of two run lengths), which
-don't depend on the weather. Most of them copy bytes. docs/simulation.md says what that is in requests per second."""
+"""speed.py SPEED: what a simulated request costs, in instructions (callgrind, the difference of two run lengths). They
+do not depend on how busy the machine is. Most of them copy bytes. docs/simulation.md has requests per second."""
 
 import os
 import sys

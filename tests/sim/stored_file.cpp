@@ -23,7 +23,8 @@ std::string content(const stored_file& file) {
     return bytes;
 }
 
-// What crashes with many seeds leave of the file that `make` fills: one letter for each sector, '.' for a mixed one.
+// Returns what crashes with many seeds leave of the file that `make` fills: a letter for each sector, '.' for a mixed
+// one.
 template <class Make> std::set<std::string> outcomes(Make make, std::uint64_t seeds = 2000) {
     std::set<std::string> seen;
     for (std::uint64_t seed = 0; seed < seeds; ++seed) {
@@ -44,7 +45,7 @@ template <class Make> std::set<std::string> outcomes(Make make, std::uint64_t se
 
 } // namespace
 
-TEST_CASE("a file is a row of bytes, zeros where nothing was written") {
+TEST_CASE("a file is a sequence of bytes, with zeros where nothing was written") {
     stored_file file;
     std::byte buffer[10];
     CHECK(file.read(0, buffer, 10) == 0);
@@ -59,11 +60,11 @@ TEST_CASE("a file is a row of bytes, zeros where nothing was written") {
 
     file.resize(4091);
     CHECK(content(file) == std::string(4090, '\0').append("y"));
-    file.resize(20'000); // what was cut off does not come back
+    file.resize(20'000); // the old bytes do not come back
     CHECK(content(file) == std::string(4090, '\0').append("y").append(20'000 - 4091, '\0'));
 }
 
-TEST_CASE("what was synced survives whole, what was not in every mixture of sectors") {
+TEST_CASE("synced bytes survive whole, and others survive in every mixture of sectors") {
     CHECK(outcomes([](stored_file& file, random_source&) {
               write(file, 0, 2 * sector, 'a');
               file.sync(file.position());
@@ -82,12 +83,12 @@ TEST_CASE("what was synced survives whole, what was not in every mixture of sect
           }) == std::set<std::string>{"aa", "ab", "ac", "ba", "bb", "bc", "ca", "cb", "cc"});
 }
 
-TEST_CASE("the size is lost or kept by itself") {
+TEST_CASE("the size is lost or kept independently of the bytes") {
     CHECK(outcomes([](stored_file& file, random_source&) { write(file, 0, 2 * sector, 'a'); }) ==
           std::set<std::string>{"", "aa", "a0", "0a", "00"});
 }
 
-TEST_CASE("a sync covers the writes before its position only") {
+TEST_CASE("a sync covers only the writes before its position") {
     CHECK(outcomes([](stored_file& file, random_source&) {
               write(file, 0, sector, 'a');
               std::uint64_t const position = file.position();
@@ -96,7 +97,7 @@ TEST_CASE("a sync covers the writes before its position only") {
           }) == std::set<std::string>{"a", "b"});
 }
 
-TEST_CASE("a dsync write survives, and no older write to its sectors comes out on top of it") {
+TEST_CASE("a dsync write survives, and no older write to its sectors replaces it") {
     CHECK(outcomes([](stored_file& file, random_source&) {
               write(file, 0, 2 * sector, 'a');
               write(file, 0, sector, 'b', true);
@@ -107,7 +108,7 @@ TEST_CASE("a dsync write survives, and no older write to its sectors comes out o
           }) == std::set<std::string>{"a", "b"});
 }
 
-TEST_CASE("a sector is written whole or not at all, also by writes of a part of it") {
+TEST_CASE("a sector is written whole or not at all, also by writes to a part of it") {
     auto const seen = outcomes([](stored_file& file, random_source&) {
         write(file, 0, sector, 'a');
         file.sync(file.position());
@@ -123,12 +124,12 @@ TEST_CASE("a sync that failed may have lost what it covered, and a later one doe
               write(file, 0, sector, 'a', true);
               write(file, 0, sector, 'b');
               file.fail_sync(file.position(), chance);
-              CHECK(content(file) == std::string(sector, 'b')); // while the power is on it is seen
+              CHECK(content(file) == std::string(sector, 'b')); // while the power is on, reads see it
               file.sync(file.position());
           }) == std::set<std::string>{"a", "b"});
 }
 
-TEST_CASE("very many writes that are never synced keep no memory without end") {
+TEST_CASE("very many writes that are never synced take a bounded amount of memory") {
     auto const seen = outcomes(
         [](stored_file& file, random_source&) {
             write(file, 0, sector, 'a');

@@ -1,5 +1,5 @@
-// docs/examples/wal.hpp under power loss, full disks and bad sectors: what was acknowledged is never lost or torn. And
-// without its fdatasync the same test finds what is lost, and says with which seed.
+// docs/examples/wal.hpp under power loss, full disks and bad sectors: no acknowledged record is lost or torn. Without
+// its fdatasync the same test finds a lost record, and prints the seed.
 #include "support/catch.hpp"
 #include "support/temporary_file.hpp"
 
@@ -18,14 +18,14 @@ std::string text_of(std::span<const std::byte> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// Several lives of one log, each ended by power loss. Returns what went wrong, or nothing.
+// Runs several lives of one log. Power loss ends each of them. Returns what went wrong, or an empty text.
 template <bool Sync> std::string run(std::uint64_t seed) {
     kaio::sim::world world(seed, {.short_transfers = 0.1, .no_room = 0.05, .interrupts = 0.05});
     auto& chance = world.random();
     if (chance.below(3) == 0) world.options().disk_size = chance.between(1ull, 200ull) * 1000;
     auto const file = world.open("wal", {.direct = true});
-    std::vector<std::string> log; // what was appended in this order, and
-    std::size_t acknowledged = 0; // of it so much from the beginning
+    std::vector<std::string> log; // the appended records, in order
+    std::size_t acknowledged = 0; // how many of them were acknowledged, from the first on
 
     for (int life = 0; life < 4; ++life) {
         kaio::basic_loop<kaio::sim::kernel> loop(8, {}, world);
@@ -52,7 +52,7 @@ template <bool Sync> std::string run(std::uint64_t seed) {
         bool failed = false;
         while (world.crashes() == static_cast<unsigned>(life) && !failed) {
             for (int i = chance.between(1, 4); i > 0 && !failed; --i) {
-                // No two alike: else the sectors of one could make a lost one whole again.
+                // All records differ. Otherwise the sectors of one could complete a torn one.
                 log.emplace_back(chance.below(2000), ' ');
                 for (char& c : log.back()) c = static_cast<char>('a' + chance.below(26));
                 wal.append(std::as_bytes(std::span(log.back())), [&](std::error_code failure) {
@@ -65,7 +65,7 @@ template <bool Sync> std::string run(std::uint64_t seed) {
             loop.run_for(kaio::duration::from_ns(chance.between(0, 300'000)));
         }
         if (world.crashes() == static_cast<unsigned>(life)) world.crash();
-        loop.run(); // all that is left fails
+        loop.run(); // what is left fails
     }
     return {};
 }
@@ -75,7 +75,7 @@ template <bool Sync> std::string run(std::uint64_t seed) {
 #ifdef __OPTIMIZE__
 constexpr std::uint64_t seeds = 3000;
 #else
-constexpr std::uint64_t seeds = 100; // each takes ten times as long; under sanitizers too they are enough
+constexpr std::uint64_t seeds = 100; // each takes ten times as long, and 100 are enough under sanitizers too
 #endif
 
 TEST_CASE("no acknowledged record is lost or torn, under many seeds with four crashes each") {
@@ -85,7 +85,7 @@ TEST_CASE("no acknowledged record is lost or torn, under many seeds with four cr
     }
 }
 
-TEST_CASE("without fdatasync some seed loses an acknowledged record, and does so each time") {
+TEST_CASE("without fdatasync some seed loses an acknowledged record, and loses it each time") {
     std::uint64_t seed = 0;
     while (seed < 100 && run<false>(seed).empty()) ++seed;
     std::string const wrong = run<false>(seed);
@@ -95,7 +95,7 @@ TEST_CASE("without fdatasync some seed loses an acknowledged record, and does so
     CHECK(run<true>(seed) == "");
 }
 
-TEST_CASE("a group whose filling is behind the end of the file is there, and stays") {
+TEST_CASE("a group whose filling is beyond the end of the file is found, and stays") {
     kaio::sim::world world(1);
     auto const file = world.open("wal", {.direct = true});
     std::string const record(700, 'r');
@@ -106,7 +106,7 @@ TEST_CASE("a group whose filling is behind the end of the file is there, and sta
         wal.append(std::as_bytes(std::span(record)), [](std::error_code error) { CHECK(!error); });
         loop.run();
     }
-    for (std::uint64_t const size : {4096, 1536, 1024}) { // of which the record and its headers take 720
+    for (std::uint64_t const size : {4096, 1536, 1024}) { // the record and its headers take 720 of them
         file.resize(size);
         kaio::basic_loop<kaio::sim::kernel> loop(8, {}, world);
         write_ahead_log<decltype(loop)> wal(loop, file);
@@ -137,7 +137,7 @@ TEST_CASE("a flipped bit is never taken for a record") {
     }
 }
 
-TEST_CASE("the same log on the real kernel") {
+TEST_CASE("the log works on the real kernel") {
     test::temporary_file temporary;
     kaio::file const file = kaio::file::open(temporary.path(), O_RDWR);
     kaio::loop loop(8);

@@ -26,7 +26,7 @@ template <class Loop> kaio::io_result ask(Loop& loop, const kaio::request& what)
     return got;
 }
 
-// A mixed run; what happened, and when, as numbers.
+// Returns what happens in a mixed run, and when, as numbers.
 std::vector<std::int64_t> history(std::uint64_t seed, kaio::reaping events) {
     kaio::sim::world world(seed, {.short_transfers = 0.1, .io_errors = 0.1, .no_room = 0.1, .interrupts = 0.1});
     auto const file = world.open("file");
@@ -69,7 +69,7 @@ TEST_CASE("a loop on a simulated world reads what it wrote, in virtual time") {
 
     std::int64_t const before = world.now();
     auto const clock = std::chrono::steady_clock::now();
-    CHECK(loop.run_for(1h) == 0); // nothing is in flight: it does not wait
+    CHECK(loop.run_for(1h) == 0); // it does not wait, because nothing is in flight
     kaio::sim::event const silent = world.make_event();
     loop.submit(kaio::poll(silent, POLLIN), [](kaio::io_result) {});
     CHECK(loop.run_for(1h) == 0);
@@ -79,21 +79,22 @@ TEST_CASE("a loop on a simulated world reads what it wrote, in virtual time") {
     CHECK(world.open("other").fd() != file.fd());
 }
 
-TEST_CASE("readv, writev and append") {
+TEST_CASE("readv, writev and append work as on Linux") {
     kaio::sim::world world(2);
     auto const file = world.open("file");
     loop_type loop(4, {}, world);
     auto a = bytes(3, 'a'), b = bytes(5, 'b'), c = bytes(6, '?'), d = bytes(2, '?');
-    std::array<iovec, 2> out{iovec{a.data(), 3}, iovec{b.data(), 5}}, in{iovec{c.data(), 6}, iovec{d.data(), 2}};
-    CHECK(ask(loop, kaio::writev(file, out, 0)).bytes() == 8);
-    CHECK(ask(loop, kaio::readv(file, in, 0)).bytes() == 8);
+    std::array<iovec, 2> three_five{iovec{a.data(), 3}, iovec{b.data(), 5}};
+    std::array<iovec, 2> six_two{iovec{c.data(), 6}, iovec{d.data(), 2}};
+    CHECK(ask(loop, kaio::writev(file, three_five, 0)).bytes() == 8);
+    CHECK(ask(loop, kaio::readv(file, six_two, 0)).bytes() == 8);
     CHECK(std::memcmp(c.data(), "aaabbb", 6) == 0);
     CHECK(std::memcmp(d.data(), "bb", 2) == 0);
     CHECK(ask(loop, kaio::write(file, a, 100).flags(kaio::rw_flags::append)).bytes() == 3);
     CHECK(file.size() == 11);
 }
 
-TEST_CASE("the same seed gives the same run, event for event, and another seed another") {
+TEST_CASE("the same seed makes the same run, event for event, and another seed another run") {
     auto const events = GENERATE(kaio::reaping::ring, kaio::reaping::syscall);
     auto const first = history(7, events);
     CHECK(first.size() > 600);
@@ -129,7 +130,7 @@ TEST_CASE("requests complete in many orders, and sometimes inside io_submit") {
     CHECK(at_once < 100);
 }
 
-TEST_CASE("a program that only looks, and never waits, gets its completions too") {
+TEST_CASE("a program that only looks, and never waits, gets its completions") {
     kaio::sim::world world(3);
     auto const file = world.open("file");
     auto buffer = bytes(64, 'x');
@@ -140,7 +141,7 @@ TEST_CASE("a program that only looks, and never waits, gets its completions too"
     CHECK(done == 1);
 }
 
-TEST_CASE("time passes in the kernel's calls, of which look() says that a ring is read, and nowhere else") {
+TEST_CASE("time passes only in the kernel's calls, and look() is the call for reading a ring") {
     kaio::sim::world world(3, {.least_latency = 10'000, .most_latency = 10'000});
     auto const file = world.open("file");
     auto buffer = bytes(64, 'x');
@@ -159,7 +160,7 @@ TEST_CASE("time passes in the kernel's calls, of which look() says that a ring i
     std::int64_t const submitted = world.now();
     unsigned const at_once = ring.available();
     REQUIRE(at_once < 4);
-    for (int i = 0; i < 1000; ++i) REQUIRE(ring.available() == at_once); // reading memory is no call
+    for (int i = 0; i < 1000; ++i) REQUIRE(ring.available() == at_once); // reading memory is not a call
     CHECK(world.now() == submitted);
 
     kernel.look();
@@ -173,7 +174,7 @@ TEST_CASE("time passes in the kernel's calls, of which look() says that a ring i
     CHECK(kernel.io_destroy(id) == 0);
 }
 
-TEST_CASE("the room in a context is what was asked for, and events that were not taken keep theirs") {
+TEST_CASE("a context has room for as many requests as were asked for, and untaken events keep their room") {
     kaio::sim::world world(4);
     auto const file = world.open("file");
     auto buffer = bytes(64, 'x');
@@ -192,7 +193,7 @@ TEST_CASE("the room in a context is what was asked for, and events that were not
     CHECK(context.submit({batch + 2, 1}));
 }
 
-TEST_CASE("a wait that nothing can end is an error, not a hang") {
+TEST_CASE("a wait that nothing can end is an error instead of a hang") {
     kaio::sim::world world(5);
     kaio::sim::event const silent = world.make_event();
     loop_type loop(4, {.spin_limit = kaio::duration::zero()}, world);
@@ -202,7 +203,7 @@ TEST_CASE("a wait that nothing can end is an error, not a hang") {
     CHECK(answer.error().value() == EDEADLK);
 }
 
-TEST_CASE("polls complete when their event is set, at once where it is, and by io_cancel") {
+TEST_CASE("a poll completes when its event is set, at once if it is set already, and by io_cancel") {
     kaio::sim::world world(6);
     kaio::sim::event const event = world.make_event();
     auto const file = world.open("file");
@@ -214,7 +215,7 @@ TEST_CASE("polls complete when their event is set, at once where it is, and by i
     CHECK(loop.run_for(1s) == 0);
     event.set();
     event.clear();
-    CHECK(loop.run_for(1s) == 0); // it was not ready any more when the kernel looked
+    CHECK(loop.run_for(1s) == 0); // the event was no longer ready when the kernel looked
     event.set();
     CHECK(loop.run() == 1);
     CHECK(mask == POLLIN);
@@ -239,10 +240,10 @@ TEST_CASE("polls complete when their event is set, at once where it is, and by i
     CHECK(raw.submit(batch));
     CHECK(raw.cancel(block));
     CHECK(raw.cancel(block).error().value() == EINVAL);
-    CHECK(raw.submit(batch)); // in flight when the context goes
+    CHECK(raw.submit(batch)); // in flight when the context is destroyed
 }
 
-TEST_CASE("faults come at about their rate, and only when they are asked for") {
+TEST_CASE("faults come at about their rate, and only if they are asked for") {
     auto const count = [](kaio::sim::options how) {
         kaio::sim::world world(9, how);
         auto const file = world.open("file");
@@ -262,14 +263,14 @@ TEST_CASE("faults come at about their rate, and only when they are asked for") {
         return std::array<unsigned, 3>{seen.bad, seen.shorter, seen.flipped};
     };
     CHECK(count({}) == std::array<unsigned, 3>{0, 0, 0});
-    CHECK(count({.no_room = 0.1, .interrupts = 0.1}) == std::array<unsigned, 3>{0, 0, 0}); // the loop's own business
+    CHECK(count({.no_room = 0.1, .interrupts = 0.1}) == std::array<unsigned, 3>{0, 0, 0}); // the loop retries
     auto const [bad, shorter, flipped] = count({.short_transfers = 0.1, .io_errors = 0.05, .bit_flips = 0.2});
     CHECK((bad > 50 && bad < 150));
     CHECK((shorter > 130 && shorter < 270));
     CHECK((flipped > 300 && flipped < 500));
 }
 
-TEST_CASE("broken ranges, a full disk, and corruption that stays") {
+TEST_CASE("broken ranges, a full disk and flipped bits act as documented") {
     kaio::sim::world world(10);
     auto const file = world.open("file");
     auto buffer = bytes(4096, 'x');
@@ -292,18 +293,18 @@ TEST_CASE("broken ranges, a full disk, and corruption that stays") {
     world.options().disk_size = 5000;
     CHECK(ask(loop, kaio::write(other, buffer, 0)).bytes() == 904);
     CHECK(ask(loop, kaio::write(other, buffer, 904)).res() == -ENOSPC);
-    CHECK(ask(loop, kaio::write(file, buffer, 0)).bytes() == 4096); // in place there is room
+    CHECK(ask(loop, kaio::write(file, buffer, 0)).bytes() == 4096); // overwriting needs no room
 }
 
-TEST_CASE("a direct file insists on alignment, and is short by whole units") {
+TEST_CASE("a direct file refuses misaligned requests, and short transfers are whole units") {
     kaio::sim::world world(11, {.short_transfers = 1});
     auto const file = world.open("file", {.direct = true, .alignment = {512, 4096}});
     kaio::aligned_buffer buffer(65536, 4096);
-    kaio::descriptor const plain = file.fd(); // which knows nothing of alignment, so that no assert comes first
+    kaio::descriptor const plain = file.fd(); // knows no alignment, so no assert fails first
     loop_type loop(16, {}, world);
     auto const written = ask(loop, kaio::write(plain, std::span(buffer), 0)).bytes();
     CHECK((written > 0 && written < 65536 && written % 4096 == 0));
-    CHECK(ask(loop, kaio::write(plain, std::span(buffer).first(4096), 0)).bytes() == 4096); // one unit can't be less
+    CHECK(ask(loop, kaio::write(plain, std::span(buffer).first(4096), 0)).bytes() == 4096); // one unit can't be short
     CHECK(ask(loop, kaio::write(plain, std::span(buffer).first(512), 0)).res() == -EINVAL);
     CHECK(ask(loop, kaio::write(plain, std::span(buffer).first(4096), 512)).res() == -EINVAL);
     CHECK(ask(loop, kaio::write(plain, std::span(buffer).subspan(1, 4096), 0)).res() == -EINVAL);
@@ -311,8 +312,7 @@ TEST_CASE("a direct file insists on alignment, and is short by whole units") {
     CHECK(file.alignment() == kaio::file_alignment{512, 4096});
 }
 
-TEST_CASE(
-    "after a crash what was in flight has failed, the old loop is of no use, and a new one sees what was synced") {
+TEST_CASE("after a crash requests in flight have failed, the old loop fails, and a new one sees what was synced") {
     bool partly = false;
     for (std::uint64_t seed = 0; seed < 200; ++seed) {
         kaio::sim::world world(seed);
@@ -352,7 +352,7 @@ TEST_CASE(
     CHECK(partly);
 }
 
-TEST_CASE("a context is destroyed with requests in flight, and two loops share a world") {
+TEST_CASE("a context may be destroyed with requests in flight, and two loops may share a world") {
     kaio::sim::world world(12);
     auto const file = world.open("file");
     auto buffer = bytes(64, 'x');
@@ -369,7 +369,7 @@ TEST_CASE("a context is destroyed with requests in flight, and two loops share a
         two.submit(kaio::write(file, buffer, 128), [&](kaio::io_result r) { done += r.bytes() == 64; });
         two.flush();
     }
-    CHECK(file.size() == 192); // waited for
+    CHECK(file.size() == 192); // the destructors waited for their writes
     one.run();
     CHECK(done == 2);
 }

@@ -13,7 +13,7 @@
     CHECK(offsetof(kaio::ours, field) == offsetof(theirs, field));                                                     \
     CHECK(sizeof(kaio::ours::field) == sizeof(theirs::field))
 
-TEST_CASE("iocb is the kernel's, field by field") {
+TEST_CASE("iocb has the kernel's layout, field by field") {
     using theirs = struct ::iocb;
     CHECK(sizeof(kaio::iocb) == sizeof(theirs));
     SAME_FIELD(iocb, theirs, aio_data);
@@ -30,7 +30,7 @@ TEST_CASE("iocb is the kernel's, field by field") {
     SAME_FIELD(iocb, theirs, aio_resfd);
 }
 
-TEST_CASE("io_event is the kernel's, field by field") {
+TEST_CASE("io_event has the kernel's layout, field by field") {
     using theirs = struct ::io_event;
     CHECK(sizeof(kaio::io_event) == sizeof(theirs));
     SAME_FIELD(io_event, theirs, data);

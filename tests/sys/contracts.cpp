@@ -1,4 +1,4 @@
-// What the compiler can check. The static_asserts are the test; linking this file into it is enough.
+// What the compiler can check. The static_asserts are the test, so linking this file is enough.
 #include <array>
 #include <cstddef>
 #include <span>
@@ -37,8 +37,8 @@ static_assert(offsetof(kernel_statx, stx_mtime) == 112 && offsetof(kernel_statx,
 static_assert(offsetof(kernel_statx, stx_dio_mem_align) == 152 && offsetof(kernel_statx, stx_dio_offset_align) == 156);
 } // namespace kaio
 
-// The kernel's own header says the same, where it is there and new enough (6.1). Beside other C libraries than glibc it
-// can't be included: they have a struct statx of their own.
+// The kernel's own header has the same layout, if it is installed and new enough (6.1). With other C libraries than
+// glibc it can't be included, because they have their own struct statx.
 #if defined(__GLIBC__) && __has_include(<linux/stat.h>)
 #include <linux/stat.h>
 #ifdef STATX_DIOALIGN
@@ -84,7 +84,7 @@ static_assert(move_only<kaio::pooled_buffer>);
 static_assert(move_only<kaio::context>);
 static_assert(std::is_nothrow_move_constructible_v<kaio::loop> && !std::is_copy_constructible_v<kaio::loop>);
 
-// A result is what its value is.
+// A result can be copied and assigned if its value can.
 static_assert(move_only<kaio::result<kaio::file>> && move_only<kaio::result<kaio::context>>);
 static_assert(std::is_nothrow_move_constructible_v<kaio::result<kaio::loop>>);
 static_assert(!std::is_move_assignable_v<kaio::result<kaio::loop>>);
@@ -119,10 +119,10 @@ static_assert(noexcept(kaio::file::try_open("", 0)) && noexcept(kaio::file::try_
 static_assert(noexcept(kaio::aligned_buffer::try_make(1)) && noexcept(kaio::buffer_pool::try_make(1, 1)));
 static_assert(noexcept(std::declval<kaio::buffer_pool&>().acquire()));
 
-// An observer that is not there takes no room.
+// Without an observer a loop has no room for one.
 static_assert(sizeof(kaio::basic_loop<kaio::linux_kernel, kaio::loop_counters>) >= sizeof(kaio::loop) + 56);
 
-// A view is made from what makes a std::span, and makes one.
+// A view can be made from everything that makes a std::span, and converts to one.
 template <class From> constexpr bool shows_events = std::is_nothrow_constructible_v<kaio::view<kaio::io_event>, From>;
 static_assert(shows_events<events> && shows_events<kaio::io_event (&)[3]> &&
               shows_events<std::vector<kaio::io_event>&>);

@@ -24,7 +24,7 @@ struct silent_eventfd {
     ~silent_eventfd() { ::close(fd); }
 };
 
-// From here on this process gets `error` for the system call `number`.
+// From here on the system call `number` fails with `error` in this process.
 bool deny(long number, int error) {
     sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
@@ -56,7 +56,7 @@ TEST_CASE("an error is a negative errno") {
     CHECK(kaio::linux_kernel::io_destroy(id) == 0);
 }
 
-TEST_CASE("memory that is kept from children is not there in a child") {
+TEST_CASE("memory that is kept from children does not exist in a child") {
     constexpr std::size_t page = 4096;
     void* const memory = ::mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     REQUIRE(memory != MAP_FAILED);
@@ -104,7 +104,7 @@ TEST_CASE("io_pgetevents waits with another signal mask") {
     REQUIRE(kaio::linux_kernel::io_setup(1, &id) == 0);
     kaio::io_event event;
     delivered = 0;
-    ::raise(SIGUSR1); // pending: it arrives as soon as the mask lets it
+    ::raise(SIGUSR1); // pending: it arrives as soon as the mask allows it
     kaio::kernel_timespec const shortly{0, 10'000'000}, long_enough{10, 0};
     CHECK(kaio::linux_kernel::io_getevents(id, 1, 1, &event, &shortly) == 0);
     CHECK(delivered == 0);
@@ -117,7 +117,7 @@ TEST_CASE("io_pgetevents waits with another signal mask") {
     CHECK(delivered == 1);
 }
 
-TEST_CASE("where a seccomp filter denies io_pgetevents with EPERM, it reads as ENOSYS, and io_getevents goes on") {
+TEST_CASE("if a seccomp filter denies io_pgetevents with EPERM, it returns ENOSYS, and io_getevents works") {
     int const status = test::in_child([] {
         kaio::aio_context_id id = 0;
         if (kaio::linux_kernel::io_setup(1, &id) != 0) return 1;
@@ -138,7 +138,7 @@ TEST_CASE("where a seccomp filter denies io_pgetevents with EPERM, it reads as E
     CHECK(status == 0);
 }
 
-TEST_CASE("where native AIO itself is denied, a context says so and names the alternatives") {
+TEST_CASE("if native AIO itself is denied, the error of a context names the cause and the alternatives") {
     auto const [error, words] = GENERATE(table<int, const char*>({{ENOSYS, "io_uring"}, {EPERM, "seccomp"}}));
     int const status = test::in_child([error = error, words = words] {
         if (!deny(SYS_io_setup, error)) return 77;

@@ -3,7 +3,7 @@
 
 #include <kaio/sys/process.hpp>
 
-TEST_CASE("a mark tells the process that made it from its children and their children") {
+TEST_CASE("a mark distinguishes the process that made it from its children and their children") {
     const unsigned* const mark = kaio::make_process_mark();
     REQUIRE(mark != nullptr);
     CHECK(*mark == kaio::mark_of_process);

@@ -18,7 +18,7 @@ struct note_release {
 };
 using owned_number = owned<int, -1, note_release>;
 
-// A class as the headers have them.
+// A class like those in the headers.
 struct owner {
     owned_number number{};
     reset_on_move<unsigned> size{};
@@ -41,14 +41,14 @@ static_assert(sizeof(reset_on_move<unsigned>) == sizeof(unsigned) && sizeof(owne
 } // namespace
 
 TEST_CASE("moving a value leaves Empty behind, by construction and by assignment") {
-    reset_on_move<int, 7> from = 1;
-    reset_on_move<int, 7> to(std::move(from));
-    CHECK(to == 1);
-    CHECK(from == 7);
-    from = 2;
-    to = std::move(from);
-    CHECK(to == 2);
-    CHECK(from == 7);
+    reset_on_move<int, 7> source = 1;
+    reset_on_move<int, 7> target(std::move(source));
+    CHECK(target == 1);
+    CHECK(source == 7);
+    source = 2;
+    target = std::move(source);
+    CHECK(target == 2);
+    CHECK(source == 7);
 }
 
 TEST_CASE("a class of such members moves by default, and owns each value once") {
@@ -83,7 +83,7 @@ TEST_CASE("moving an object to itself leaves it as it is") {
     CHECK(released == std::vector{1});
 }
 
-TEST_CASE("what is released is the caller's, and Empty is never given back") {
+TEST_CASE("release() passes the value to the caller, and Empty is never released") {
     released.clear();
     {
         owned_number none, one(1);
@@ -97,7 +97,7 @@ TEST_CASE("what is released is the caller's, and Empty is never given back") {
     CHECK(released == std::vector{3});
 }
 
-TEST_CASE("what is owned may be named by several fields") {
+TEST_CASE("an owned value may have several fields") {
     int memory[2] = {};
     {
         owned<place, place{}, count_in_memory> a(place{memory, 1});

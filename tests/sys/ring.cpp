@@ -12,9 +12,9 @@
 
 namespace {
 
-// A ring in ordinary memory, with this test as the kernel.
+// A ring in ordinary memory. The test plays the kernel.
 struct made_ring {
-    static constexpr unsigned slots = 7; // not a power of two, as the kernel's
+    static constexpr unsigned slots = 7; // like the kernel's, not a power of two
     struct alignas(64) {
         kaio::aio_ring head{0, slots, 0, 0, kaio::aio_ring_magic, 1, 0, sizeof(kaio::aio_ring)};
         kaio::io_event events[slots]{};
@@ -30,14 +30,14 @@ struct made_ring {
     }
 };
 
-// The most events that can be in the ring, for take.
+// Tells take() that at most `count` events can be in the ring.
 auto exactly(unsigned count) {
     return [count] { return count; };
 }
 
 } // namespace
 
-TEST_CASE("events come out in order, over every wrap-around, and their slots are free before take returns") {
+TEST_CASE("take returns events in order, over every wrap-around, and frees their slots before it returns") {
     made_ring made;
     kaio::completion_ring ring = made.open();
     REQUIRE(ring.trusted());
@@ -55,7 +55,7 @@ TEST_CASE("events come out in order, over every wrap-around, and their slots are
             REQUIRE(taken == std::min(left, max));
             for (unsigned i = 0; i < taken; ++i) REQUIRE(out[i].data == expected++);
             left -= taken;
-            // What the kernel sees: head has moved on by what was copied, no more and no less.
+            // The kernel sees that head has advanced by exactly the number of copied events.
             REQUIRE((made.memory.head.head + left) % made_ring::slots == made.memory.head.tail);
         }
         REQUIRE(ring.take(out, max, exactly(0)) == 0);
@@ -67,15 +67,15 @@ TEST_CASE("events come out in order, over every wrap-around, and their slots are
 
 TEST_CASE("a ring that does not look as Linux makes it is never trusted") {
     made_ring made;
-    SECTION("no magic, as gVisor's zeroed page") { made.memory.head.magic = 0; }
-    SECTION("features that are not known") { made.memory.head.incompat_features = 1; }
+    SECTION("no magic number, as in gVisor's zeroed page") { made.memory.head.magic = 0; }
+    SECTION("unknown features") { made.memory.head.incompat_features = 1; }
     SECTION("another header") { made.memory.head.header_length = 64; }
     SECTION("one slot") { made.memory.head.nr = 1; }
     CHECK(!made.open().trusted());
     CHECK(!kaio::completion_ring().trusted());
 }
 
-TEST_CASE("a ring that makes no sense later is not trusted from then on, and gives nothing") {
+TEST_CASE("a ring that makes no sense later is not trusted from then on, and take returns 0") {
     made_ring made;
     kaio::completion_ring ring = made.open();
     kaio::io_event out[8];
@@ -89,13 +89,13 @@ TEST_CASE("a ring that makes no sense later is not trusted from then on, and giv
     CHECK(!ring.trusted());
 }
 
-TEST_CASE("a request that another thread announces and submits while events are taken does not make the ring distrusted") {
+TEST_CASE("a ring stays trusted if another thread announces and submits a request while events are taken") {
     made_ring made;
     kaio::completion_ring ring = made.open();
     kaio::io_event out[8];
     unsigned announced = 1;
     made.complete(1);
-    auto const meanwhile = [&] { // between the reading of tail and of the count, in whichever order take reads them
+    auto const meanwhile = [&] { // runs between reading tail and reading the count
         unsigned const count = announced++;
         made.complete(1);
         return count;
@@ -105,7 +105,7 @@ TEST_CASE("a request that another thread announces and submits while events are 
     CHECK(ring.take(out, 8, exactly(1)) == 1);
 }
 
-TEST_CASE("what others write to the shared number of slots changes nothing") {
+TEST_CASE("writes of other code to the shared number of slots change nothing") {
     made_ring made;
     kaio::completion_ring ring = made.open();
     made.memory.head.nr = 1'000'000;
@@ -117,8 +117,8 @@ TEST_CASE("what others write to the shared number of slots changes nothing") {
     }
 }
 
-// What the kernel's barriers are to the processor, ThreadSanitizer checks: a race would be reported.
-TEST_CASE("another thread fills the ring: every event is whole when it is taken, and its slot free only afterwards") {
+// ThreadSanitizer checks the memory order that the kernel's barriers give: it reports a race.
+TEST_CASE("when another thread fills the ring, events are taken whole, and their slots are free only afterwards") {
     constexpr std::uint64_t total = 20'000;
     made_ring made;
     kaio::completion_ring ring = made.open();
@@ -148,8 +148,9 @@ TEST_CASE("another thread fills the ring: every event is whole when it is taken,
     CHECK(ring.trusted());
 }
 
-TEST_CASE("the real ring, through many wrap-arounds, mixed with io_getevents from the same thread") {
-    // No more than was asked for: with every change of the processor, some of the other slots are not to be had.
+TEST_CASE("the real ring works through many wrap-arounds, mixed with io_getevents from the same thread") {
+    // Never more requests than were asked for: whenever the thread changes processors, some other slots are
+    // unavailable.
     constexpr unsigned depth = 32;
     kaio::aio_context_id id = 0;
     REQUIRE(kaio::linux_kernel::io_setup(depth, &id) == 0);

@@ -1,4 +1,4 @@
-// What kaio::file says of O_DIRECT where a file system accepts it and means something else, or nothing, by it.
+// What kaio::file reports where a file system accepts O_DIRECT but ignores it.
 #include "support/catch.hpp"
 #include "support/loop_device.hpp"
 #include "support/mounted.hpp"
@@ -24,7 +24,7 @@ bool kernel_reports(const std::string& folder) {
            (status.stx_mask & kaio::statx_dioalign) != 0;
 }
 
-// How many of eight writes of 4 KiB were complete when io_submit returned.
+// Returns how many of eight writes of 4 KiB were complete when io_submit returned.
 unsigned complete_inside(const kaio::file& file) {
     kaio::aligned_buffer buffer(4096);
     kaio::basic_loop<kaio::linux_kernel, kaio::loop_counters> loop(8);
@@ -38,7 +38,7 @@ unsigned complete_inside(const kaio::file& file) {
 
 } // namespace
 
-TEST_CASE("a file whose data is journalled ignores O_DIRECT, and says so") {
+TEST_CASE("a file whose data is journalled ignores O_DIRECT, and reports that") {
     test::loop_device device(enough);
     test::make_ext4(device);
     test::mounted const medium("ext4", device.path(), "data=journal");
@@ -49,7 +49,7 @@ TEST_CASE("a file whose data is journalled ignores O_DIRECT, and says so") {
     CHECK(file.direct_ignored());
     CHECK(file.support() == kaio::direct_support::unsupported);
     CHECK(file.alignment() == usual);
-    CHECK(complete_inside(file) == 8); // they went through the page cache
+    CHECK(complete_inside(file) == 8); // through the page cache
 
     kaio::file moved(std::move(file));
     CHECK(moved.direct_ignored());
@@ -59,11 +59,11 @@ TEST_CASE("a file whose data is journalled ignores O_DIRECT, and says so") {
 
     kaio::file const plain = kaio::file::open(path, O_RDWR);
     CHECK(!plain.direct());
-    CHECK(!plain.direct_ignored()); // nobody asked
+    CHECK(!plain.direct_ignored()); // it was not opened with O_DIRECT
     CHECK(plain.support() == kaio::direct_support::unsupported);
 }
 
-TEST_CASE("a file on plain ext4 has direct I/O, and says so before it is opened for that") {
+TEST_CASE("a file on plain ext4 has direct I/O, and reports that before it is opened with O_DIRECT") {
     test::loop_device device(enough);
     test::make_ext4(device);
     test::mounted const medium("ext4", device.path(), "");
@@ -79,7 +79,7 @@ TEST_CASE("a file on plain ext4 has direct I/O, and says so before it is opened 
     CHECK(direct.support() == kaio::direct_support::reported);
 }
 
-TEST_CASE("requests keep to the alignment of a file that ignores O_DIRECT, for it may stop doing so") {
+TEST_CASE("requests respect the alignment of a file that ignores O_DIRECT, because it may heed it later") {
     test::loop_device device(enough);
     test::make_ext4(device, "-I 256 -O inline_data");
     test::mounted const medium("ext4", device.path(), "");
@@ -94,7 +94,7 @@ TEST_CASE("requests keep to the alignment of a file that ignores O_DIRECT, for i
     CHECK(kaio::descriptor(file).direct_unit() == 4096);
     CHECK(!kaio::descriptor(file).accepts(nullptr, 10, 0));
 
-    // Odd sizes, again and again: after the first the data has left the inode, and direct I/O begins.
+    // Odd sizes, several times: after the first write the data has left the inode, and direct I/O begins.
     kaio::loop loop(8);
     std::vector<std::byte> bytes(10'001), seen(bytes.size());
     for (unsigned round = 1; round <= 3; ++round) {

@@ -1,6 +1,6 @@
-// What storage does on bad days: a device that starts failing, a disk that fills up, a file that is truncated and a
-// descriptor that is closed while requests are in flight. Each request still completes once, with the kernel's word,
-// and the loop goes on.
+// Storage that fails: a device that starts failing, a disk that fills up, a file that is truncated and a descriptor
+// that is closed while requests are in flight. Each request still completes once with the kernel's result, and the loop
+// goes on.
 #include "support/catch.hpp"
 #include "support/loop_device.hpp"
 #include "support/mounted.hpp"
@@ -25,12 +25,12 @@ constexpr std::size_t block = 64 << 10;
 
 std::int64_t at(std::size_t number, std::size_t size = block) { return static_cast<std::int64_t>(number * size); }
 
-// Block `number` of a file is full of this.
+// The byte that fills block `number` of a file.
 std::byte content(std::size_t number) { return static_cast<std::byte>(number * 7 + 1); }
 
 bool holds(std::span<const std::byte> bytes, std::size_t number) {
     if (bytes.empty()) return true;
-    // The first byte is right, and each is like the one before it.
+    // The first byte is right, and each byte equals the one before it.
     return bytes[0] == content(number) && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0;
 }
 
@@ -44,8 +44,8 @@ void write_blocks(const std::string& path, std::size_t count) {
     REQUIRE(::fsync(file.fd()) == 0);
 }
 
-// Writes or reads blocks 0 to count - 1, 8 at a time, and gives the results. Every stride-th comes next, round and
-// round.
+// Writes or reads blocks 0 to count - 1, 8 at a time, and returns the results. It goes in steps of `stride` blocks,
+// round and round.
 std::vector<std::int64_t> each_block(const kaio::file& file, std::size_t count, bool write, std::size_t size = block,
                                      std::size_t stride = 1) {
     constexpr unsigned depth = 8;
@@ -78,7 +78,7 @@ constexpr auto whole = static_cast<std::int64_t>(block);
 
 } // namespace
 
-TEST_CASE("a device that starts failing: EIO for what is gone, the right bytes for the rest, then and later") {
+TEST_CASE("when a device starts failing, reads of lost blocks return EIO, and the others the right bytes") {
     constexpr std::size_t count = 256, left = 100;
     test::loop_device device(count * block);
     if (!device) SKIP_TEST(device.why_not());
@@ -105,9 +105,10 @@ TEST_CASE("a device that starts failing: EIO for what is gone, the right bytes f
     for (std::size_t i = 0; i < count; ++i) CHECK(later[i] == (i < left ? whole : -EIO));
 }
 
-TEST_CASE("a device whose own storage is full: writes fail, what was written is there") {
-    // The loop driver takes a short write for a whole one (seen on Linux 6.18, with plain pwrite too). So pages, of
-    // which there is one or none, and neighbours far apart in time, so that the kernel does not merge them.
+TEST_CASE("when a device's own storage is full, writes fail, and what was written is there") {
+    // The loop driver takes a short write for a whole one (seen on Linux 6.18, with plain pwrite too). So each write is
+    // one page, which is written or not. Neighbouring pages are far apart in time, so that the kernel does not merge
+    // them.
     constexpr std::size_t page = 4096, count = 2048;
     if (::geteuid() != 0) SKIP_TEST("a loop device needs root");
     mounted const small("tmpfs", "none", "size=4m");
@@ -129,7 +130,7 @@ TEST_CASE("a device whose own storage is full: writes fail, what was written is 
     }
 }
 
-TEST_CASE("a file system that fills up under direct I/O: ENOSPC or a short write, and room again after a delete") {
+TEST_CASE("direct writes to a full file system return ENOSPC or are short, and work again after a delete") {
     test::loop_device device(16 << 20);
     make_ext4(device);
     mounted const ext4("ext4", device.path(), "");
@@ -151,7 +152,7 @@ TEST_CASE("a file system that fills up under direct I/O: ENOSPC or a short write
     }
 }
 
-TEST_CASE("a file truncated while reads are in flight: the old bytes, fewer, or none, and no error") {
+TEST_CASE("reads of a file that is truncated meanwhile return the old bytes, fewer, or none, and no error") {
     constexpr std::size_t count = 64;
     test::loop_device device(32 << 20);
     make_ext4(device);
@@ -162,7 +163,7 @@ TEST_CASE("a file truncated while reads are in flight: the old bytes, fewer, or 
         kaio::file const file = kaio::file::open(path, O_RDWR | O_DIRECT);
         std::vector<kaio::aligned_buffer> buffers;
         for (std::size_t i = 0; i < count; ++i) buffers.emplace_back(block);
-        kaio::loop loop(count / 2); // half of them are given to the kernel after the truncation
+        kaio::loop loop(count / 2); // the kernel gets half of them after the truncation
         std::size_t before = 0, after = 0;
         for (std::size_t i = 0; i < count; ++i)
             loop.submit(kaio::read(file, buffers[i], at(i)), [&, i](kaio::io_result r) {
@@ -178,14 +179,14 @@ TEST_CASE("a file truncated while reads are in flight: the old bytes, fewer, or 
     }
 }
 
-TEST_CASE("a descriptor closed while its requests are in flight: they complete, those that still wait give EBADF") {
+TEST_CASE("requests of a closed descriptor complete if they are in flight, and return EBADF if they still wait") {
     constexpr unsigned count = 128;
     test::loop_device device(count * block);
     if (!device) SKIP_TEST(device.why_not());
     write_blocks(device.path(), count);
     std::vector<kaio::aligned_buffer> buffers;
     for (unsigned i = 0; i < count; ++i) buffers.emplace_back(block);
-    bool seen = false; // a request that was in flight after io_submit
+    bool seen = false; // whether a request was in flight after io_submit
     for (int round = 0; round < 1000 && !seen; ++round) {
         kaio::file file = kaio::file::open(device.path(), O_RDONLY | O_DIRECT);
         kaio::basic_loop<kaio::linux_kernel, kaio::loop_counters> loop(count / 2);

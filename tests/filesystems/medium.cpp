@@ -1,5 +1,6 @@
-// Direct I/O on whatever KAIO_MEDIUM names: a block device (whose content is lost) or a folder on some file system;
-// without it, as other tests, in $TMPDIR or memory. tests/filesystems/run.py runs this on each medium that it can make.
+// Direct I/O on what KAIO_MEDIUM names: a block device (whose content is lost) or a folder on some file system. Without
+// KAIO_MEDIUM it uses $TMPDIR or memory, as other tests do. tests/filesystems/run.py runs it on each medium that it can
+// make.
 #include "support/catch.hpp"
 #include "support/temporary_file.hpp"
 #include "support/traffic.hpp"
@@ -38,7 +39,7 @@ struct medium {
         if (!opened) SKIP_TEST("the file system of " + path + " has no direct I/O");
         file = std::move(*opened);
         if (!device) {
-            REQUIRE(::ftruncate(file.fd(), size) == 0); // a hole, to be filled by writes in any order
+            REQUIRE(::ftruncate(file.fd(), size) == 0); // a hole, which writes fill in any order
             return;
         }
         kaio::aligned_buffer zeros(size);
@@ -58,7 +59,7 @@ std::int64_t result_of(kaio::loop& loop, const kaio::request& request) {
 
 } // namespace
 
-TEST_CASE("reads and writes in flight together, at the alignment that the file reports: every byte is right") {
+TEST_CASE("reads and writes in flight together at the reported alignment transfer every byte correctly") {
     auto const how = GENERATE(kaio::reaping::automatic, kaio::reaping::syscall);
     medium m;
     REQUIRE(m.file.direct());
@@ -69,27 +70,27 @@ TEST_CASE("reads and writes in flight together, at the alignment that the file r
     CHECK(t.wrong() == 0);
 }
 
-TEST_CASE("vectors, and durable writes") {
+TEST_CASE("vectored requests and durable writes work") {
     medium m;
     std::size_t const unit = m.file.alignment().offset;
     kaio::loop loop(4);
-    kaio::aligned_buffer out(2 * unit, 4096), in(2 * unit, 4096);
-    std::memset(out.data(), 'a', unit);
-    std::memset(out.data() + unit, 'b', unit);
-    iovec const swapped[] = {{out.data() + unit, unit}, {out.data(), unit}};
+    kaio::aligned_buffer written(2 * unit, 4096), seen(2 * unit, 4096);
+    std::memset(written.data(), 'a', unit);
+    std::memset(written.data() + unit, 'b', unit);
+    iovec const swapped[] = {{written.data() + unit, unit}, {written.data(), unit}};
     auto const both = static_cast<std::int64_t>(2 * unit);
     CHECK(result_of(loop, kaio::writev(m.file, swapped, 0).flags(kaio::rw_flags::dsync)) == both);
     CHECK(result_of(loop, kaio::fdatasync(m.file)) == 0);
     CHECK(result_of(loop, kaio::fsync(m.file)) == 0);
-    CHECK(result_of(loop, kaio::read(m.file, in, 0)) == both);
-    CHECK(in.data()[0] == std::byte{'b'});
-    CHECK(in.data()[2 * unit - 1] == std::byte{'a'});
-    iovec const back[] = {{in.data() + unit, unit}, {in.data(), unit}};
+    CHECK(result_of(loop, kaio::read(m.file, seen, 0)) == both);
+    CHECK(seen.data()[0] == std::byte{'b'});
+    CHECK(seen.data()[2 * unit - 1] == std::byte{'a'});
+    iovec const back[] = {{seen.data() + unit, unit}, {seen.data(), unit}};
     CHECK(result_of(loop, kaio::readv(m.file, back, 0)) == both);
-    CHECK(std::memcmp(in.data(), out.data(), 2 * unit) == 0);
+    CHECK(std::memcmp(seen.data(), written.data(), 2 * unit) == 0);
 }
 
-TEST_CASE("at the end: a short read, then none, and a device does not grow") {
+TEST_CASE("reads at the end are short and then empty, and a device does not grow") {
     medium m;
     std::int64_t const unit = m.file.alignment().offset, end = m.end();
     kaio::loop loop(4);
@@ -110,14 +111,15 @@ TEST_CASE("fully reads more than 2 GiB at once") {
     medium m;
     if (m.device) SKIP_TEST("the device is smaller");
     constexpr std::size_t part = 64 << 20;
-    constexpr std::int64_t large = 33 * std::int64_t{part}; // one part more than the kernel takes at once
+    constexpr std::int64_t large = 33 * std::int64_t{part}; // one part more than the kernel transfers at once
     auto const unit = static_cast<std::int64_t>(m.file.alignment().offset);
     REQUIRE(::ftruncate(m.file.fd(), large) == 0); // a hole
     kaio::loop loop(4);
     kaio::aligned_buffer mark(static_cast<std::size_t>(unit), m.file.alignment().memory), buffer(part);
     std::memset(mark.data(), 'm', mark.size());
     CHECK(result_of(loop, kaio::write(m.file, mark, large - unit)) == unit);
-    std::vector<iovec> const again(33, iovec{buffer.data(), part}); // all in the same memory: the last part stays
+    // All parts use the same memory, which then holds the last part.
+    std::vector<iovec> const again(33, iovec{buffer.data(), part});
     kaio::transfer_result got(0, 0);
     loop.submit(kaio::fully(kaio::readv(m.file, again, 0)), [&](kaio::transfer_result r) { got = r; });
     loop.run();

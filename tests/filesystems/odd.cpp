@@ -1,5 +1,6 @@
-// Whole transfers in the folder that KAIO_ODD names, which tests/filesystems/odd.py mounts: a file system whose short
-// transfers are no ends of files. Each must move every byte; or, if KAIO_ODD_ERROR is set, end with that errno.
+// Whole transfers in the folder that KAIO_ODD names, which tests/filesystems/odd.py mounts. On that file system a short
+// transfer is not the end of the file. Each whole transfer must move every byte or, if KAIO_ODD_ERROR is set, end with
+// that errno.
 #include "support/catch.hpp"
 
 #include <algorithm>
@@ -19,16 +20,16 @@
 namespace {
 
 constexpr std::size_t size = 300'001; // of the file that is read
-constexpr std::size_t unit = 4096;    // of direct I/O: FUSE says nothing, so this is what kaio::file takes
+constexpr std::size_t unit = 4096;    // of direct I/O: FUSE reports none, so kaio::file assumes this
 constexpr std::size_t whole = (size + unit - 1) / unit * unit;
 
 std::string in_folder(const char* name) {
     const char* const folder = std::getenv("KAIO_ODD");
-    if (!folder) SKIP_TEST("KAIO_ODD names no folder; tests/filesystems/odd.py does that");
+    if (!folder) SKIP_TEST("KAIO_ODD names no folder; tests/filesystems/odd.py sets it");
     return std::string(folder) + '/' + name;
 }
 
-// What a transfer should come to.
+// Checks the result of a transfer of `wanted` bytes.
 void check(kaio::transfer_result got, std::size_t wanted) {
     if (const char* const error = std::getenv("KAIO_ODD_ERROR")) {
         CHECK(got.error().value() == std::atoi(error));
@@ -48,7 +49,7 @@ bool right(std::span<const std::byte> bytes) {
     return true;
 }
 
-// A file with that content, written by calls that are no kaio's.
+// Makes a file with that content without kaio, and returns its path.
 std::string source() {
     std::string const path = in_folder("source");
     int const fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -76,7 +77,7 @@ std::vector<std::byte> read_back(const std::string& path) {
     return bytes;
 }
 
-// Buffers of whole units, in memory that is all one.
+// Divides the buffer into parts of whole units.
 std::vector<iovec> vector_of(kaio::aligned_buffer& buffer) {
     std::mt19937 random(7);
     std::vector<iovec> vector;
@@ -101,12 +102,12 @@ TEST_CASE("fully(read) and fully(readv) read the whole file") {
     int const direct = GENERATE(0, O_DIRECT);
     kaio::file const file = kaio::file::open(source(), O_RDONLY | direct);
     bool const known = GENERATE(true, false), vector = GENERATE(true, false);
-    if (is_to_fail() && !direct) return; // buffered, it goes on anywhere
+    if (is_to_fail() && !direct) return; // buffered I/O goes on at any offset
     kaio::aligned_buffer buffer(whole + unit);
     auto const buffers = vector_of(buffer);
-    kaio::descriptor const from = known ? kaio::descriptor(file) : kaio::descriptor(file.fd());
+    kaio::descriptor const source_file = known ? kaio::descriptor(file) : kaio::descriptor(file.fd());
     kaio::loop loop(4);
-    check(result_of(loop, vector ? kaio::readv(from, buffers, 0) : kaio::read(from, buffer, 0)), size);
+    check(result_of(loop, vector ? kaio::readv(source_file, buffers, 0) : kaio::read(source_file, buffer, 0)), size);
     if (!is_to_fail()) CHECK(right(std::span(buffer.data(), size)));
 }
 
@@ -119,9 +120,9 @@ TEST_CASE("fully(write) and fully(writev) write every byte once") {
     kaio::aligned_buffer buffer(whole);
     for (std::size_t i = 0; i < whole; ++i) buffer.data()[i] = content(i);
     auto const buffers = vector_of(buffer);
-    kaio::descriptor const to = known ? kaio::descriptor(file) : kaio::descriptor(file.fd());
+    kaio::descriptor const target = known ? kaio::descriptor(file) : kaio::descriptor(file.fd());
     kaio::loop loop(4);
-    check(result_of(loop, vector ? kaio::writev(to, buffers, 0) : kaio::write(to, buffer, 0)), whole);
+    check(result_of(loop, vector ? kaio::writev(target, buffers, 0) : kaio::write(target, buffer, 0)), whole);
     file.close();
     if (is_to_fail()) return;
     auto const back = read_back(path);
@@ -147,7 +148,7 @@ TEST_CASE("read_range reads any part of the file") {
     }
 }
 
-TEST_CASE("write_file makes the bytes the whole file") {
+TEST_CASE("write_file makes the bytes the file's whole content") {
     int const direct = GENERATE(0, O_DIRECT);
     std::string const path = in_folder("written");
     if (is_to_fail() && !direct) return;

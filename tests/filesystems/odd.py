@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""odd.py ODD-FUSE ODD COPY CHECKSUM: whole transfers, and the examples that copy and read files, on file systems that give
-fewer bytes than asked for in mid-file, say no size, or fail at close (odd_fuse.cpp). Needs root, /dev/fuse and libfuse3;
-ODD-FUSE is empty if that was not built."""
+"""odd.py ODD-FUSE ODD COPY CHECKSUM: whole transfers, and the examples that copy and read files, on odd file systems
+(odd_fuse.cpp). They transfer fewer bytes than asked for in mid-file, report no size, or fail at close. Needs root,
+/dev/fuse and libfuse3. ODD-FUSE is empty if odd_fuse.cpp was not built."""
 
 import contextlib
 import errno
@@ -21,7 +21,7 @@ odd_fuse, odd, copy, checksum = [os.path.abspath(path) if path else "" for path 
 
 @contextlib.contextmanager
 def mounted(*habits):
-    """A folder with that file system, for as long as the block runs."""
+    """A folder with that file system, while the block runs."""
     if not odd_fuse:
         raise report.Skip("odd_fuse was not built: libfuse3 (Debian: libfuse3-dev) is not installed")
     if not os.path.exists("/dev/fuse"):
@@ -45,14 +45,14 @@ def mounted(*habits):
 
 
 def put(folder, name, data):
-    """Writes all of it, whatever a write takes at once."""
+    """Writes all of the data, in as many writes as it takes."""
     with open(os.path.join(folder, name), "wb", buffering=0) as file:
         while data:
             data = data[file.write(data) :]
 
 
 def get(folder, name):
-    """Reads until there is nothing more."""
+    """Reads until the end of the file."""
     data = b""
     with open(os.path.join(folder, name), "rb", buffering=0) as file:
         while part := file.read(1 << 20):
@@ -61,7 +61,7 @@ def get(folder, name):
 
 
 def transfers(*habits, error=None):
-    """The test program: how many of its cases passed."""
+    """Runs the test program, and returns how many of its cases passed."""
 
     def case():
         with mounted(*habits) as folder:
@@ -76,7 +76,7 @@ def transfers(*habits, error=None):
 
 
 def copies(*habits):
-    """From it, to it and within it; and the checksum."""
+    """Copies from, to and within the file system are right, and so is the checksum."""
 
     def case():
         data = random.randbytes(1234567)
@@ -97,7 +97,7 @@ def copies(*habits):
 
 
 def fails(said, *habits, source=b"some bytes"):
-    """A copy that can't be whole is none, and is said to be none."""
+    """A copy that can't be whole is removed, and reported as an error."""
 
     def case():
         with mounted(*habits) as folder, tempfile.TemporaryDirectory(dir=os.getcwd()) as outside:
@@ -112,7 +112,7 @@ def fails(said, *habits, source=b"some bytes"):
 
 
 def unreadable():
-    """What direct I/O can't read to its end is an error, and no shorter file."""
+    """A source that direct I/O can't read to its end is an error, and makes no shorter file."""
     with mounted("read=1000", "unit=4096") as folder, tempfile.TemporaryDirectory(dir=os.getcwd()) as outside:
         put(folder, "from", bytes(100000))
         target = os.path.join(outside, "to")
@@ -126,14 +126,14 @@ def unreadable():
 short = ("read=10000", "write=7000")
 report.run(
     [
-        ("whole transfers where all transfers are whole", transfers()),
-        ("whole transfers in units of others' own", transfers(*short)),
+        ("whole transfers where no transfer is short", transfers()),
+        ("whole transfers where the file system has units of its own", transfers(*short)),
         ("whole transfers of fewer bytes than a unit", transfers("read=1000", "write=700")),
-        ("whole transfers where direct I/O goes on in whole units only", transfers(*short, "unit=4096")),
-        ("whole transfers that get nowhere", transfers("read=1000", "write=1000", "unit=4096", error=errno.EIO)),
-        ("copies in units of others' own", copies(*short)),
-        ("copies where direct I/O goes on in whole units only", copies(*short, "unit=4096")),
-        ("copies where files say no size", copies("read=100000", "sizeless=1")),
+        ("whole transfers where direct I/O accepts only whole units", transfers(*short, "unit=4096")),
+        ("whole transfers that make no progress", transfers("read=1000", "write=1000", "unit=4096", error=errno.EIO)),
+        ("copies where the file system has units of its own", copies(*short)),
+        ("copies where direct I/O accepts only whole units", copies(*short, "unit=4096")),
+        ("copies where files report no size", copies("read=100000", "sizeless=1")),
         ("an error of close", fails("Disk quota exceeded", f"flush={errno.EDQUOT}")),
         ("an error of close after short writes", fails("Input/output error", f"flush={errno.EIO}", "write=1000")),
         ("a source that direct I/O can't read to its end", unreadable),

@@ -1,13 +1,13 @@
-// odd_fuse MOUNTPOINT [NAME=NUMBER...]: a file system in memory with the habits of network file systems, for odd.py.
-// It runs in the foreground until it is unmounted, and ends with its parent.
+// odd_fuse MOUNTPOINT [NAME=NUMBER...]: a file system in memory that behaves like network file systems, for odd.py. It
+// runs in the foreground until it is unmounted, and ends with its parent.
 //
-//   read=N        a read gives at most N bytes, although the file has more
-//   write=N       a write takes at most N bytes
-//   unit=N        with O_DIRECT, offsets that are no multiple of N bytes are refused with EINVAL
-//   flush=ERRNO   close(2) fails with this, if the file was open for writing
-//   sizeless=1    every file says that it has 0 bytes
+//   read=N        a read returns at most N bytes, although the file has more
+//   write=N       a write accepts at most N bytes
+//   unit=N        with O_DIRECT, offsets that are not multiples of N bytes are refused with EINVAL
+//   flush=ERRNO   close(2) fails with this error if the file was open for writing
+//   sizeless=1    every file reports a size of 0 bytes
 //
-// Every file bypasses the page cache (FOPEN_DIRECT_IO): the cache would take a short read for the end.
+// Every file bypasses the page cache (FOPEN_DIRECT_IO), because the cache would take a short read for the end.
 #define FUSE_USE_VERSION 31
 #include <fuse.h>
 
@@ -29,7 +29,7 @@
 namespace {
 
 std::map<std::string, std::vector<char>> files; // by path; libfuse is told to use one thread
-std::map<std::string, long> habits;             // 0: not that one
+std::map<std::string, long> habits;             // 0: off
 
 std::vector<char>* find(const char* path) {
     auto const found = files.find(path);
@@ -67,25 +67,25 @@ bool refuses(const fuse_file_info* how, off_t offset) {
     return unit != 0 && (how->fh & O_DIRECT) != 0 && offset % unit != 0;
 }
 
-int read_bytes(const char* path, char* to, std::size_t size, off_t offset, fuse_file_info* how) {
+int read_bytes(const char* path, char* buffer, std::size_t size, off_t offset, fuse_file_info* how) {
     auto const* const content = find(path);
     if (!content) return -ENOENT;
     if (refuses(how, offset)) return -EINVAL;
     auto const at = static_cast<std::size_t>(offset);
     if (habits["read"] != 0) size = std::min(size, static_cast<std::size_t>(habits["read"]));
     size = at < content->size() ? std::min(size, content->size() - at) : 0;
-    std::copy_n(content->data() + at, size, to);
+    std::copy_n(content->data() + at, size, buffer);
     return static_cast<int>(size);
 }
 
-int write_bytes(const char* path, const char* from, std::size_t size, off_t offset, fuse_file_info* how) {
+int write_bytes(const char* path, const char* buffer, std::size_t size, off_t offset, fuse_file_info* how) {
     auto* const content = find(path);
     if (!content) return -ENOENT;
     if (refuses(how, offset)) return -EINVAL;
     auto const at = static_cast<std::size_t>(offset);
     if (habits["write"] != 0) size = std::min(size, static_cast<std::size_t>(habits["write"]));
     if (content->size() < at + size) content->resize(at + size);
-    std::copy_n(from, size, content->data() + at);
+    std::copy_n(buffer, size, content->data() + at);
     return static_cast<int>(size);
 }
 
@@ -102,12 +102,12 @@ int close_file(const char*, fuse_file_info* how) {
 
 int remove_file(const char* path) { return files.erase(path) != 0 ? 0 : -ENOENT; }
 
-int list(const char*, void* into, fuse_fill_dir_t add, off_t, fuse_file_info*, fuse_readdir_flags) {
-    for (auto const& [path, content] : files) add(into, path.c_str() + 1, nullptr, 0, fuse_fill_dir_flags{});
+int list(const char*, void* entries, fuse_fill_dir_t add, off_t, fuse_file_info*, fuse_readdir_flags) {
+    for (auto const& [path, content] : files) add(entries, path.c_str() + 1, nullptr, 0, fuse_fill_dir_flags{});
     return 0;
 }
 
-// Without this the kernel answers a short write of native AIO with EIO by itself (fuse_get_res_by_io).
+// Without this the kernel turns a short write of native AIO into EIO (fuse_get_res_by_io).
 void* start(fuse_conn_info* connection, fuse_config*) {
     connection->want &= ~static_cast<unsigned>(FUSE_CAP_ASYNC_DIO);
     return nullptr;

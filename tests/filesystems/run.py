@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""run.py SOURCE-ROOT NAME=PROGRAM...: the kernel-facing tests and the examples on tmpfs, ext4, xfs and btrfs over loop
-devices that are truly asynchronous, and on such a device itself. Needs root.
+"""run.py SOURCE-ROOT NAME=PROGRAM...: runs the tests that use the kernel, and the examples, on several media. These are
+tmpfs, ext4, xfs and btrfs over loop devices that are truly asynchronous, and such a device itself. Needs root.
 
-Everything is made inside a mount namespace, of files that are already deleted, and devices that detach themselves with
-their last user: the kernel cleans up, however this ends."""
+Everything is made inside a mount namespace, from files that are already deleted and devices that detach with their last
+user. So the kernel cleans up, however this ends."""
 
 import os
 import shutil
@@ -33,11 +33,11 @@ def tool(*command):
 
 
 class Device:
-    """A loop device with direct I/O over memory. It is gone when nothing has it open or mounted any more."""
+    """A loop device with direct I/O over memory. It vanishes when nothing has it open or mounted any more."""
 
     def __enter__(self):
         with tempfile.NamedTemporaryFile(dir="/dev/shm", prefix="kaio-medium-") as backing:
-            backing.truncate(300 << 20)  # the least that mkfs.xfs takes
+            backing.truncate(300 << 20)  # the least that mkfs.xfs accepts
             try:
                 self.path = tool("losetup", "--find", "--show", "--direct-io=on", backing.name)
             except RuntimeError as error:
@@ -51,7 +51,7 @@ class Device:
 
 
 def counts(command, **settings):
-    """How many cases of a test program passed, and its lines about skips. `settings` are cwd and env."""
+    """Returns how many cases of a test program passed, and its lines about skips. `settings` are cwd and env."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, **settings)
     lines = done.stdout.strip().splitlines()
     words = lines[-1].split() if lines else []
@@ -61,12 +61,12 @@ def counts(command, **settings):
 
 
 def run_in(folder, medium):
-    # Not the build's own: the folder is the current one, and the one for temporary files.
+    # The folder is both the current one and the one for temporary files.
     env = dict(os.environ, TMPDIR=folder, KAIO_MEDIUM=folder)
     commands = [[path] for path in tests.values()]
     commands.append([sys.executable, os.path.join(here, "..", "docs", "examples.py"), root, *examples])
     passed = 0
-    # Together: what they do most is to wait for the kernel's 30 ms per context.
+    # In parallel, because most of the time they wait for the kernel, 30 ms per context.
     with ThreadPoolExecutor(3) as pool:
         for more, skips in pool.map(lambda command: counts(command, cwd=folder, env=env), commands):
             passed += more

@@ -1,5 +1,5 @@
-// kill -9 at random moments: a writer appends records through a loop, several at a time, and acknowledges those that
-// are on disk through a pipe. Whatever it had acknowledged when it was killed must be in the file, whole.
+// kill -9 at random moments. A writer appends records through a loop, several at a time. Through a pipe it acknowledges
+// the records that are on disk. Every record that it acknowledged before it was killed must be whole in the file.
 #include "support/catch.hpp"
 #include "support/temporary_file.hpp"
 
@@ -31,7 +31,7 @@ struct plan {
 
 constexpr unsigned in_flight = 8;
 
-// The n-th record of a file is `size` bytes at n * size: its number, and words that follow from it.
+// The n-th record of a file is `size` bytes at n * size. All of its words follow from its number.
 void fill(std::span<std::byte> record, std::uint64_t number) {
     auto* const words = reinterpret_cast<std::uint64_t*>(record.data());
     for (std::size_t i = 0; i < record.size() / 8; ++i) words[i] = number * 0x9e3779b97f4a7c15 + i;
@@ -44,7 +44,7 @@ bool intact(std::span<const std::byte> record, std::uint64_t number) {
     return true;
 }
 
-// Appends from record `next` on until it is killed. Any error ends it, which the parent sees.
+// Appends records, beginning with `next`, until it is killed. Any error ends the process, which the parent notices.
 class writer {
 public:
     writer(const kaio::file& file, std::size_t size, std::uint64_t next, const plan& p, int acknowledgements)
@@ -78,7 +78,7 @@ private:
         std::uint64_t number;
     };
 
-    // One fdatasync at a time, for all that was written before it was submitted.
+    // One fdatasync at a time, for all records that were written before it is submitted.
     void commit(unsigned slot, std::uint64_t number) {
         written_.push_back({slot, number});
         if (syncing_.empty()) sync();
@@ -108,7 +108,7 @@ private:
     kaio::loop loop_;
 };
 
-// A file that lives through many writers.
+// A file to which many writers append in turn.
 class journal {
 public:
     explicit journal(const plan& p) : plan_(p), path_(p.folder + "/kaio-kill-XXXXXX") {
@@ -128,7 +128,7 @@ public:
         ::close(ends[1]);
     }
 
-    // Until something was acknowledged (or the writer has ended, which check() will see).
+    // Waits until the writer has acknowledged something, or has ended, which check() notices.
     void wait_for_writer() {
         pollfd pipe{pipe_.fd(), POLLIN, 0};
         ::poll(&pipe, 1, 30'000);
@@ -136,11 +136,11 @@ public:
 
     void kill_writer() { ::kill(pid_, SIGKILL); }
 
-    // Waits for the end of the writer and looks at what it has acknowledged. Returns how many records that were.
+    // Waits for the end of the writer and checks the records that it acknowledged. Returns how many they were.
     std::size_t check() {
         int status = 0;
         ::waitpid(pid_, &status, 0);
-        REQUIRE(WIFSIGNALED(status)); // or it had an error
+        REQUIRE(WIFSIGNALED(status)); // else it had an error
         REQUIRE(WTERMSIG(status) == SIGKILL);
         std::size_t const before = acknowledged_.size();
         std::uint64_t number = 0;
@@ -156,7 +156,7 @@ public:
         return more;
     }
 
-    // Looks once more at all that was acknowledged, by whichever writer, and empties the file.
+    // Checks once more all records that any writer acknowledged, and empties the file.
     void start_over() {
         for (std::uint64_t const number : acknowledged_) lost_ += !found(number);
         acknowledged_.clear();
@@ -164,7 +164,7 @@ public:
         REQUIRE(::ftruncate(file_.fd(), 0) == 0);
     }
 
-    // Records that were acknowledged and are missing or torn.
+    // The number of acknowledged records that are missing or torn.
     std::size_t lost() const { return lost_; }
 
 private:
@@ -198,8 +198,8 @@ struct outcome {
     std::size_t kills = 0, acknowledged = 0, lost = 0;
 };
 
-// So many rounds, each with one writer per plan at the same time, because the end of a process with a context takes
-// 30 ms. `until_lost`: stop at the first loss.
+// Kills writers in `rounds` rounds. In each round one writer per plan runs at the same time, because ending a process
+// that has a context takes 30 ms. With `until_lost` it stops at the first loss.
 outcome kill_writers(std::vector<plan> const& all, int rounds, bool until_lost, unsigned seed) {
     std::mt19937 random(seed);
     std::vector<journal> journals;
@@ -230,7 +230,7 @@ outcome kill_writers(std::vector<plan> const& all, int rounds, bool until_lost, 
 
 } // namespace
 
-TEST_CASE("killed at random moments, at least 500 times: nothing that was acknowledged is missing or torn") {
+TEST_CASE("if writers are killed at random moments, no acknowledged record is missing or torn") {
     auto all = plans(durability::dsync);
     for (plan const& p : plans(durability::group_commit)) all.push_back(p);
     unsigned const seed = std::random_device()();
@@ -242,7 +242,7 @@ TEST_CASE("killed at random moments, at least 500 times: nothing that was acknow
     CHECK(total.lost == 0);
 }
 
-TEST_CASE("and this test notices a writer that acknowledges before its write has completed") {
+TEST_CASE("this test notices a writer that acknowledges before its write has completed") {
     outcome const total = kill_writers(plans(durability::none_yet), 200, true, 7);
     CHECK(total.lost != 0);
 }

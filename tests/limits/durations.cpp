@@ -1,4 +1,4 @@
-// Durations that reach beyond what a clock can say, and many that end at once.
+// Durations beyond the range of the clock, and many durations that end at once.
 #include "support/catch.hpp"
 
 #include <chrono>
@@ -16,9 +16,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::chrono::nanoseconds almost_for_ever{INT64_MAX - 1};
+constexpr std::chrono::nanoseconds almost_forever{INT64_MAX - 1};
 
-// Whether the loop goes on after a wait that was to last (nearly) for ever.
+// Returns true if stop() ends a wait that should last (nearly) forever.
 template <class Limit> bool ends_by_stop(Limit limit) {
     int called = 0;
     kaio::loop loop(4);
@@ -31,19 +31,19 @@ template <class Limit> bool ends_by_stop(Limit limit) {
 
 } // namespace
 
-TEST_CASE("a timer of more than the clock can say does not expire, and one of less than nothing does at once") {
+TEST_CASE("a timer beyond the range of the clock does not expire, and a negative one expires at once") {
     int expired = 0, cancelled = 0;
     auto const note = [&](kaio::io_result r) { ++(r ? expired : cancelled); };
     kaio::loop loop(4);
     loop.submit(kaio::after(std::chrono::hours::max()), note);
     loop.submit(kaio::after(std::chrono::nanoseconds::max()), note);
-    loop.submit(kaio::after(almost_for_ever), note);
+    loop.submit(kaio::after(almost_forever), note);
     loop.submit(kaio::after(std::chrono::duration<double>(1e300)), note);
     loop.submit(kaio::after(std::chrono::duration<double>(std::numeric_limits<double>::infinity())), note);
     loop.run_for(5ms);
     CHECK(expired == 0);
 
-    // Nor does it wake a foreign loop.
+    // Such timers do not wake another event loop either.
     kaio::notifier notifier(loop);
     notifier.poll();
     pollfd watched{notifier.fd(), POLLIN, 0};
@@ -57,13 +57,13 @@ TEST_CASE("a timer of more than the clock can say does not expire, and one of le
     CHECK(cancelled == 0);
 }
 
-TEST_CASE("a wait of more than the clock can say lasts until something ends it") {
+TEST_CASE("a wait beyond the range of the clock lasts until something ends it") {
     CHECK(ends_by_stop(std::chrono::hours::max()));
     CHECK(ends_by_stop(std::chrono::nanoseconds::max()));
-    CHECK(ends_by_stop(almost_for_ever));
+    CHECK(ends_by_stop(almost_forever));
 }
 
-TEST_CASE("ten thousand polls whose time limits end at once: each is cancelled, once, waiting or in flight") {
+TEST_CASE("ten thousand polls whose time limits end at once are each cancelled once, waiting or in flight") {
     constexpr int count = 10'000;
     int ends[2];
     REQUIRE(::pipe(ends) == 0);

@@ -1,5 +1,5 @@
-// Where a file ends: the limit of its size, offsets that no file has, and files that only grow. The kernel's word is
-// kept, and what was not written is not reported as written.
+// Where a file ends: the limit of its size, offsets beyond every file, and files that only grow. Results are the
+// kernel's, and nothing is reported as written that was not.
 #include "support/catch.hpp"
 #include "support/child.hpp"
 #include "support/temporary_file.hpp"
@@ -42,7 +42,7 @@ std::string content(int fd) {
 
 } // namespace
 
-TEST_CASE("beyond RLIMIT_FSIZE: a short write up to it, then EFBIG, and SIGXFSZ for programs that do not ignore it") {
+TEST_CASE("a write beyond RLIMIT_FSIZE is short, then EFBIG, and SIGXFSZ ends programs that do not ignore it") {
     constexpr unsigned limit = 8192;
     auto const write_beyond = [&](bool ignored) {
         return test::in_child([&] {
@@ -51,7 +51,7 @@ TEST_CASE("beyond RLIMIT_FSIZE: a short write up to it, then EFBIG, and SIGXFSZ 
             ::signal(SIGXFSZ, ignored ? SIG_IGN : SIG_DFL);
             rlimit const no_core{0, 0};
             if (::setrlimit(RLIMIT_CORE, &no_core) != 0 || ::setrlimit(RLIMIT_FSIZE, &size) != 0) return 1;
-            ::unlink(file.path().c_str()); // a signal leaves no destructor to do it
+            ::unlink(file.path().c_str()); // a signal runs no destructors
             std::vector<std::byte> const bytes(4 * limit);
             kaio::loop loop(8);
             if (one(loop, kaio::write(file, bytes, 0)) != limit) return 2;
@@ -65,7 +65,7 @@ TEST_CASE("beyond RLIMIT_FSIZE: a short write up to it, then EFBIG, and SIGXFSZ 
     CHECK(write_beyond(false) == 1000 + SIGXFSZ);
 }
 
-TEST_CASE("an offset that no file has is EINVAL, whatever the request, and nothing is written") {
+TEST_CASE("an offset beyond every file is EINVAL for every request, and nothing is written") {
     test::temporary_file const file(4096);
     kaio::loop loop(8);
     std::vector<std::byte> bytes(4096);
@@ -79,7 +79,7 @@ TEST_CASE("an offset that no file has is EINVAL, whatever the request, and nothi
         CHECK(one(loop, kaio::fully(kaio::read(file, bytes, offset))) == kaio::transfer_result(0, EINVAL));
         CHECK(one(loop, kaio::fully(kaio::writev(file, vectors, offset))) == kaio::transfer_result(0, EINVAL));
     }
-    // Within what an offset can hold, far behind the end: no bytes, and no error.
+    // A valid offset far behind the end: no bytes, and no error.
     CHECK(one(loop, kaio::read(file, bytes, INT64_MAX - 4096)) == 0);
     CHECK(one(loop, kaio::fully(kaio::read(file, bytes, INT64_MAX - 4096))) == kaio::transfer_result(0, 0));
     struct stat status;
@@ -87,7 +87,7 @@ TEST_CASE("an offset that no file has is EINVAL, whatever the request, and nothi
     CHECK(status.st_size == 4096);
 }
 
-TEST_CASE("memory that is not there is EFAULT, and a buffer of no bytes is no error") {
+TEST_CASE("memory that does not exist is EFAULT, and a buffer without bytes is not an error") {
     test::temporary_file const file(4096);
     kaio::loop loop(8);
     std::byte* const nowhere = nullptr;
@@ -100,7 +100,7 @@ TEST_CASE("memory that is not there is EFAULT, and a buffer of no bytes is no er
           kaio::transfer_result(0, 0));
 }
 
-TEST_CASE("a file that was opened with O_APPEND is written to at its end, or with noappend at the offset") {
+TEST_CASE("a file that was opened with O_APPEND is written at its end, or with noappend at the offset") {
     test::temporary_file const made;
     REQUIRE(::pwrite(made.fd(), "old", 3, 0) == 3);
     kaio::file const file = kaio::file::open(made.path(), O_RDWR | O_APPEND);

@@ -1,5 +1,5 @@
-// Pools with huge pages where mmap promises them and the first touch finds none: a cgroup that grants no or too few
-// of them, and a forked child.
+// Pools with huge pages where mmap succeeds but the first touch finds no page: in a cgroup that grants none or too few
+// of them, and in a forked child.
 #include "support/catch.hpp"
 #include "support/child.hpp"
 #include "support/mounted.hpp"
@@ -39,7 +39,7 @@ bool write_to(const std::string& path, const std::string& text) {
     return file.good();
 }
 
-// So many huge pages of 2 MiB are unused meanwhile; or the test is skipped.
+// Keeps this many huge pages of 2 MiB unused while it lives, or skips the test.
 class set_aside {
 public:
     explicit set_aside(long pages) : before_(number_in(setting)) {
@@ -57,7 +57,7 @@ private:
     long before_;
 };
 
-// A cgroup whose members may have so many bytes of huge pages.
+// A cgroup whose members may have this many bytes of huge pages.
 class hugetlb_group {
 public:
     explicit hugetlb_group(std::size_t bytes) {
@@ -82,7 +82,7 @@ public:
         if (!on_before_) write_to(control_, "-hugetlb");
     }
 
-    // Puts the calling process into it.
+    // Puts the calling process into the cgroup.
     bool enter() const { return write_to(folder_ + "/cgroup.procs", "0"); }
 
 private:
@@ -91,7 +91,7 @@ private:
     bool made_ = false, on_before_ = false;
 };
 
-// Writes to the whole of each buffer and reads it again.
+// Writes to all bytes of each buffer and reads them again. Returns true if they are right.
 bool works(kaio::buffer_pool& pool) {
     std::vector<kaio::pooled_buffer> taken;
     while (kaio::pooled_buffer buffer = pool.acquire()) {
@@ -109,7 +109,7 @@ bool works(kaio::buffer_pool& pool) {
 
 } // namespace
 
-TEST_CASE("huge pages that are set aside are there before the pool is, and go back with it") {
+TEST_CASE("a pool takes huge pages that are set aside, and returns them when it is destroyed") {
     set_aside const pages(8);
     {
         kaio::buffer_pool pool(4, huge_page, 4096, huge);
@@ -123,7 +123,7 @@ TEST_CASE("huge pages that are set aside are there before the pool is, and go ba
     CHECK(number_in(unused) == 8);
 }
 
-TEST_CASE("in a container whose cgroup grants no huge pages, or too few, ordinary ones serve quietly") {
+TEST_CASE("in a container whose cgroup grants no huge pages or too few, a pool uses ordinary pages") {
     std::size_t const granted = GENERATE(0u, 3u);
     set_aside const pages(8);
     hugetlb_group const group(granted * huge_page);
@@ -132,11 +132,11 @@ TEST_CASE("in a container whose cgroup grants no huge pages, or too few, ordinar
               auto pool = kaio::buffer_pool::try_make(4, huge_page, 4096, huge);
               if (!pool) return 2;
               if (!works(*pool)) return 3;
-              return number_in(unused) == 8 ? 0 : 4; // those that it got are given back
+              return number_in(unused) == 8 ? 0 : 4; // the pages that it got are returned
           }) == 0);
 }
 
-TEST_CASE("a cgroup that grants enough gives huge pages") {
+TEST_CASE("in a cgroup that grants enough huge pages, a pool uses them") {
     set_aside const pages(8);
     hugetlb_group const group(4 * huge_page);
     CHECK(test::in_child([&] {
@@ -147,16 +147,16 @@ TEST_CASE("a cgroup that grants enough gives huge pages") {
           }) == 0);
 }
 
-TEST_CASE("where the pages can't be touched for another reason, ordinary ones serve quietly") {
+TEST_CASE("where huge pages can't be touched for another reason, a pool uses ordinary pages") {
     set_aside const pages(8);
     CHECK(test::in_child([] {
-              // A seccomp filter that knows no getcpu: EPERM.
+              // A seccomp filter that refuses getcpu with EPERM.
               sock_filter code[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
                                     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getcpu, 0, 1),
                                     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
                                     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
               sock_fprog const program{sizeof code / sizeof *code, code};
-              if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return 0; // no such thing here
+              if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return 0; // no seccomp filters here
               if (::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) return 0;
               auto pool = kaio::buffer_pool::try_make(4, huge_page, 4096, huge);
               if (!pool) return 2;
@@ -165,7 +165,7 @@ TEST_CASE("where the pages can't be touched for another reason, ordinary ones se
           }) == 0);
 }
 
-TEST_CASE("a forked child destroys handles and pool although no huge page is left for it, and harms nobody") {
+TEST_CASE("a forked child destroys handles and pool without harm, although no huge page is left for it") {
     set_aside const pages(2);
     auto pool = std::make_unique<kaio::buffer_pool>(2, huge_page, 4096, huge);
     REQUIRE(pool->huge_pages());

@@ -1,4 +1,4 @@
-// What else a process does while requests are in flight: signals, fork, exec, threads and loops that come and go.
+// What a process does while requests are in flight: signals, fork, exec, and threads and loops that come and go.
 #include "support/catch.hpp"
 #include "support/child.hpp"
 #include "support/loop_device.hpp"
@@ -45,7 +45,7 @@ private:
     struct sigaction old_;
 };
 
-// Linux, with its interrupted waits counted.
+// Linux that counts interrupted waits.
 struct counting_kernel : kaio::linux_kernel {
     static inline unsigned interrupted;
     static long io_getevents(kaio::aio_context_id id, long min, long max, kaio::io_event* events,
@@ -56,7 +56,7 @@ struct counting_kernel : kaio::linux_kernel {
     }
 };
 
-// A device on which requests stay in flight; without root a file in memory, on which they do not.
+// A device on which requests stay in flight. Without root it is a file in memory, on which they do not.
 struct asynchronous_file {
     test::loop_device device{test::traffic_size};
     test::temporary_file memory;
@@ -82,14 +82,14 @@ struct usage {
 };
 
 #if defined(KAIO_ASAN) || defined(KAIO_TSAN)
-constexpr bool own_memory = false; // the sanitizer keeps what was freed, and notes of its own
+constexpr bool own_memory = false; // the sanitizer keeps freed memory and its own records
 #else
 constexpr bool own_memory = true;
 #endif
 
 } // namespace
 
-TEST_CASE("signals at 1 kHz while requests come and go: every byte is right, with SA_RESTART and without") {
+TEST_CASE("under signals at 1 kHz every byte is right, with SA_RESTART and without") {
     int const flags = GENERATE(0, SA_RESTART);
     auto const how = GENERATE(kaio::reaping::automatic, kaio::reaping::syscall);
     asynchronous_file a;
@@ -99,7 +99,7 @@ TEST_CASE("signals at 1 kHz while requests come and go: every byte is right, wit
     {
         alarm_clock const clock(flags);
         for (int rounds = 0; alarms < 300 || rounds < 3; ++rounds) t.run(1000);
-        // Reads alone seldom sleep for a millisecond: a wait that nothing but signals and its limit can end.
+        // Reads alone seldom sleep for a millisecond. Only signals and its limit can end this wait.
         int const fd = ::eventfd(0, EFD_CLOEXEC);
         int mask = 0;
         t.loop().submit(kaio::poll(fd, POLLIN), [&](kaio::io_result r) { mask = r.poll_events(); });
@@ -116,7 +116,7 @@ TEST_CASE("signals at 1 kHz while requests come and go: every byte is right, wit
     CHECK(t.wrong() == 0);
 }
 
-TEST_CASE("timers and posts from another thread under signals at 1 kHz: each is called once, none is missed asleep") {
+TEST_CASE("under signals at 1 kHz each timer and each post is called once, asleep or awake") {
     int const flags = GENERATE(0, SA_RESTART);
     constexpr int count = 2000;
     kaio::basic_loop<counting_kernel> loop(4, {.spin_limit = kaio::duration::zero()});
@@ -128,7 +128,7 @@ TEST_CASE("timers and posts from another thread under signals at 1 kHz: each is 
     std::thread poster([&] {
         sigset_t all;
         ::sigfillset(&all);
-        ::pthread_sigmask(SIG_BLOCK, &all, nullptr); // the signals are for the loop
+        ::pthread_sigmask(SIG_BLOCK, &all, nullptr); // the loop gets the signals
         for (int i = 0; i < count; ++i) {
             if (!loop.try_post([&] { ++posted; })) return;
             if (i % 100 == 0) ::usleep(5000); // the loop falls asleep
@@ -146,7 +146,7 @@ TEST_CASE("timers and posts from another thread under signals at 1 kHz: each is 
     CHECK(counting_kernel::interrupted >= 3);
 }
 
-TEST_CASE("fork, and fork and exec, with requests in flight: nothing happens to them") {
+TEST_CASE("fork, and fork with exec, do not affect requests in flight") {
     bool const exec = GENERATE(false, true);
     asynchronous_file a;
     test::traffic t(a.file, 5);
@@ -178,7 +178,7 @@ TEST_CASE("fork, and fork and exec, with requests in flight: nothing happens to 
     CHECK(bad == 0);
 }
 
-TEST_CASE("a process that becomes another program with requests in flight ends well") {
+TEST_CASE("exec with requests in flight runs the other program") {
     asynchronous_file a;
     CHECK(test::in_child([&] {
               test::traffic t(a.file, 6);
@@ -188,7 +188,7 @@ TEST_CASE("a process that becomes another program with requests in flight ends w
           }) == 0);
 }
 
-TEST_CASE("two thousand threads with a loop each, that come and go: memory, descriptors and contexts are as before") {
+TEST_CASE("two thousand threads with a loop each leave memory, descriptors and contexts as before") {
     constexpr int at_once = 32;
     test::temporary_file file(4096);
     std::atomic<int> good = 0;

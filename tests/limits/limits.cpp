@@ -1,4 +1,4 @@
-// What the system refuses: each refusal is a clear error, nothing leaks, and it works again when there is room.
+// What the system refuses. Each refusal is a clear error, nothing leaks, and everything works again when there is room.
 #include "support/catch.hpp"
 #include "support/child.hpp"
 #include "support/temporary_file.hpp"
@@ -23,7 +23,7 @@ long number_in(const char* path) {
     return number;
 }
 
-// Contexts of this process: each is a mapping of its own.
+// The number of contexts of this process: each has its own mapping.
 int contexts() {
     std::ifstream maps("/proc/self/maps");
     int count = 0;
@@ -31,7 +31,7 @@ int contexts() {
     return count;
 }
 
-// Another process that has taken all of fs.aio-max-nr but `left` requests, until this ends.
+// Another process that takes all but `left` requests of fs.aio-max-nr while this object lives.
 class hoarder {
 public:
     explicit hoarder(long left) {
@@ -94,7 +94,7 @@ constexpr bool sanitized = false;
 
 } // namespace
 
-TEST_CASE("fs.aio-max-nr used up by another process: the error has the figures and the remedy, less may be had") {
+TEST_CASE("when another process uses up fs.aio-max-nr, the error has figures and remedy, and a smaller loop works") {
     std::string message;
     unsigned capacity = 0;
     int good = 0;
@@ -102,8 +102,8 @@ TEST_CASE("fs.aio-max-nr used up by another process: the error has the figures a
     std::string words;
     {
         test::temporary_file file(4096);
-        hoarder const other(20); // for a few milliseconds only: others may need contexts too
-        if (!other) SKIP_TEST("fs.aio-max-nr is too large to be used up, or others were faster");
+        hoarder const other(20); // only for a few milliseconds, because others may need contexts too
+        if (!other) SKIP_TEST("fs.aio-max-nr is too large to use up, or other processes were faster");
         message = message_of_a_loop(10'000);
         error = kaio::loop::try_make(10'000).error();
         words = error.message();
@@ -127,7 +127,7 @@ TEST_CASE("fs.aio-max-nr used up by another process: the error has the figures a
     CHECK(kaio::loop(10'000).capacity() == 10'000);
 }
 
-TEST_CASE("without one free descriptor a loop is made and works; opening a file and posting say EMFILE") {
+TEST_CASE("without a free descriptor a loop works, and opening a file and posting return EMFILE") {
     test::temporary_file file(4096);
     CHECK(test::in_child([&] {
               rlimit const none{0, 64};
@@ -135,7 +135,7 @@ TEST_CASE("without one free descriptor a loop is made and works; opening a file 
               kaio::loop loop(8);
               if (reads(loop, file.fd(), 100) != 100) return 2;
               if (kaio::file::try_open(file.path().c_str(), O_RDONLY).error().value() != EMFILE) return 3;
-              // Waking a loop takes a descriptor: without one nothing is posted, and says so.
+              // Waking a loop needs a descriptor. Without one, try_post() returns the error and posts nothing.
               int posted = 0;
               if (loop.try_post([&] { posted += 100; }).error().value() != EMFILE) return 4;
               loop.run();
@@ -147,7 +147,7 @@ TEST_CASE("without one free descriptor a loop is made and works; opening a file 
           }) == 0);
 }
 
-TEST_CASE("no memory, from none at all up to enough: ENOMEM each time, and nothing is left behind") {
+TEST_CASE("for every amount of memory that is too small a loop is ENOMEM, and nothing leaks") {
     if (sanitized) SKIP_TEST("a sanitizer needs the address space");
     test::temporary_file file(4096);
     CHECK(test::in_child([&] {
@@ -170,7 +170,7 @@ TEST_CASE("no memory, from none at all up to enough: ENOMEM each time, and nothi
                   for (std::size_t more = 0; round == 0 ? enough == 0 : more < enough; more += step) {
                       if (!set_limit(more)) return 1;
                       auto const made = kaio::loop::try_make(capacity);
-                      if (made && round != 0) return 2; // less was enough this time
+                      if (made && round != 0) return 2; // this time less was enough
                       if (made) {
                           enough = more;
                           continue;
@@ -184,16 +184,16 @@ TEST_CASE("no memory, from none at all up to enough: ENOMEM each time, and nothi
                           if (error.code().value() != ENOMEM) return 5;
                           if (std::string(error.what()).find("memory") == std::string::npos) return 6;
                       } catch (const std::bad_alloc&) {
-                          return 12; // not even for the text
+                          return 12; // no memory for the text
                       }
                   }
-                  // The ring, the two arrays and the operations are refused in turn.
+                  // The ring, the two arrays and the operations are each refused once.
                   if (refused < 5) return 7;
               }
               if (!set_limit(enough + step)) return 8;
               auto last = kaio::loop::try_make(capacity);
               if (!last) return 9; // something has leaked
-              // More requests than there is memory for: an error at submission, and what was taken on completes.
+              // More requests than there is memory for: submitting returns an error, and accepted requests complete.
               char buffer[64];
               int taken = 0, good = 0, error = 0;
               while (error == 0) {
@@ -204,7 +204,7 @@ TEST_CASE("no memory, from none at all up to enough: ENOMEM each time, and nothi
               }
               last->run();
               if (error != ENOMEM || taken < 4096 || good != taken) return 10;
-              return reads(*last, file.fd(), 4096) == 4096 ? 0 : 11; // and then there is room again
+              return reads(*last, file.fd(), 4096) == 4096 ? 0 : 11; // now there is room again
           }) == 0);
     CHECK(contexts() == 0);
 }

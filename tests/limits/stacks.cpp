@@ -1,5 +1,5 @@
-// Small stacks and deep ones: kaio's own needs are small, do not grow with the number of requests, and grow with tasks
-// inside tasks only.
+// Small stacks and deep ones. kaio needs little stack. The need grows only with tasks inside tasks, not with the number
+// of requests.
 #include "support/catch.hpp"
 #include "support/child.hpp"
 #include "support/temporary_file.hpp"
@@ -17,7 +17,7 @@
 
 namespace {
 
-constexpr std::size_t smallest = 16 << 10; // bytes: what POSIX asks of a thread at least; musl's default is 128 KiB
+constexpr std::size_t smallest = 16 << 10; // bytes: the minimum of POSIX; musl's default is 128 KiB
 
 kaio::task<int> down(kaio::loop& loop, int levels) {
     if (levels == 0) {
@@ -28,11 +28,11 @@ kaio::task<int> down(kaio::loop& loop, int levels) {
     co_return below + 1;
 }
 
-kaio::task<void> byte(kaio::loop& loop, int fd, char* to) {
-    (void)co_await loop.submit(kaio::read(fd, kaio::view<char>(to, 1), 0));
+kaio::task<void> read_byte(kaio::loop& loop, int fd, char* byte) {
+    (void)co_await loop.submit(kaio::read(fd, kaio::view<char>(byte, 1), 0));
 }
 
-// All of kaio once; what was wrong.
+// Uses each part of kaio once. Returns the part that was wrong, or null.
 const char* all_of_kaio(const std::string& path) {
     kaio::file const file = kaio::file::open(path, O_RDWR);
     kaio::loop loop(8);
@@ -70,7 +70,7 @@ constexpr bool sanitized = false;
 
 } // namespace
 
-TEST_CASE("the smallest stack that a thread can have is enough, errors with their texts included") {
+TEST_CASE("the smallest stack that a thread can have is enough, also for errors and their texts") {
     if (sanitized) SKIP_TEST("a sanitizer needs more stack");
     test::temporary_file const file(4096);
     pthread_attr_t attributes;
@@ -80,7 +80,7 @@ TEST_CASE("the smallest stack that a thread can have is enough, errors with thei
     struct both {
         const std::string& path;
         const char* wrong;
-    } job{file.path(), "it did not run"};
+    } job{file.path(), "the thread did not run"};
     auto const run = [](void* argument) -> void* {
         auto& todo = *static_cast<both*>(argument);
         todo.wrong = all_of_kaio(todo.path);
@@ -100,12 +100,12 @@ TEST_CASE("tasks inside tasks, ten thousand deep, fit into the stack of a progra
     CHECK(kaio::sync_wait(loop, down(loop, 10'000)) == 10'000);
 }
 
-TEST_CASE("a hundred thousand tasks side by side take no stack each") {
+TEST_CASE("a hundred thousand tasks side by side need no more stack than one") {
     test::temporary_file const file(4096);
     kaio::loop loop(64);
-    char to[1];
+    char first[1];
     std::vector<kaio::task<void>> all;
-    for (int i = 0; i < 100'000; ++i) all.push_back(byte(loop, file.fd(), to));
+    for (int i = 0; i < 100'000; ++i) all.push_back(read_byte(loop, file.fd(), first));
     kaio::sync_wait(loop, kaio::when_all(std::move(all)));
-    CHECK(to[0] == static_cast<char>(test::temporary_file::content(0)));
+    CHECK(first[0] == static_cast<char>(test::temporary_file::content(0)));
 }

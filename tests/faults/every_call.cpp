@@ -10,8 +10,8 @@ TEMPLATE_TEST_CASE("every error of every call, at every call: ", "", batch, bad_
     CHECK(at_every_call<TestType, simulated_machine>(events) > 15);
 }
 
-TEST_CASE("the same on the real kernel, where it is not too slow") {
-    // A context takes 30 ms to destroy, so these are the scenarios with the most to lose.
+TEST_CASE("every error of every call, at every call, on the real kernel for some scenarios") {
+    // Destroying a context takes 30 ms, so only the scenarios with the most to lose run here.
     CHECK(at_every_call<batch, real_machine>(kaio::reaping::syscall) > 15);
     at_every_call<posts_from_another_thread, real_machine>(kaio::reaping::ring);
     CHECK(at_every_call<driven_by_a_notifier, real_machine>(kaio::reaping::syscall) > 15);

@@ -1,8 +1,8 @@
-// Fails the n-th call of one system call, for every n until a scenario gets by without it, with every error that the
-// call is documented to give. After each: every request completed exactly once, no handler is left alive, and the loop
-// is still of use. A scenario is a type with
+// Fails the n-th call of one system call, for every n until a scenario no longer reaches the n-th call. It does so with
+// every error that the call is documented to return. After each run every request has completed exactly once, no
+// handler is alive, and the loop still works. A scenario is a type with
 //     template <class Loop, class Machine> static void run(Loop& loop, Machine& machine, ledger& expected);
-// that submits with expected.once() as handlers, and either ends with finish(loop) or says `leaves = true`.
+// It submits with expected.once() as handlers, and either ends with finish(loop) or has `leaves = true`.
 #pragma once
 
 #include "support/catch.hpp"
@@ -25,8 +25,8 @@ enum call : unsigned { io_setup, io_submit, io_getevents, io_cancel };
 struct fault {
     call where;
     const char* name;
-    long answer; // instead of the kernel's, if it is not greater than 0
-    long most;   // else the call reaches the kernel with at most so many requests or events
+    long answer; // 0 or less: the call returns this instead of reaching the kernel
+    long most;   // answer > 0: the call reaches the kernel with at most this many requests or events
 };
 
 inline constexpr fault every_fault[] = {
@@ -45,12 +45,12 @@ inline constexpr fault every_fault[] = {
     {io_cancel, "EAGAIN", -EAGAIN, 0},    {io_cancel, "EFAULT", -EFAULT, 0},
 };
 
-// One fault at one call. Shared by the copies of a kernel, which it must outlive.
+// One fault at one call. The copies of a kernel share it, and it must outlive them.
 struct plan {
     fault what;
-    unsigned nth; // from 1
+    unsigned nth; // counted from 1
     unsigned calls = 0;
-    int contexts = 0; // set up and not destroyed
+    int contexts = 0; // made and not destroyed
 
     bool due(call where) noexcept { return where == what.where && ++calls == nth; }
     bool happened() const noexcept { return calls >= nth; }
@@ -95,7 +95,7 @@ private:
     faults::plan* plan_;
 };
 
-// What a scenario does I/O on.
+// The file, event and buffer on which a scenario does I/O.
 struct simulated_machine {
     using kernel = kaio::sim::kernel;
     kaio::sim::world world{1};
@@ -124,7 +124,7 @@ struct real_machine {
 
 // Handlers that must be called exactly once each.
 class ledger {
-    struct token { // counts the handlers that are alive
+    struct token { // counts the live handlers
         int* alive;
         explicit token(int& count) noexcept : alive(&count) { ++count; }
         token(const token& other) noexcept : alive(other.alive) { ++*alive; }
@@ -135,14 +135,14 @@ class ledger {
 public:
     explicit ledger(const fault& injected) noexcept : injected_(injected) {}
 
-    // A handler for a request that completes with `own` (an errno; 0: success), or with the error that was injected.
-    // Calls `then(io_result)` (for fully(), a transfer_result) each time.
+    // Returns a handler for a request that completes with `own` (an errno, or 0 for success) or with the injected
+    // error. The handler calls `then(io_result)` each time; for fully() the argument is a transfer_result.
     template <class Then> auto once(int own, Then then) {
         times_.push_back(0);
         return [this, &times = times_.back(), own, then, alive = token(alive_)](auto r) mutable {
             ++times;
             int const error = r.error().value();
-            // No room is a reason to wait, and nothing that a request hears of.
+            // EAGAIN from io_submit makes the loop wait. No request completes with it.
             bool const injected = injected_.where == io_submit && injected_.answer < 0 && injected_.answer != -EAGAIN &&
                                   error == -injected_.answer;
             if (error != own && !injected && !(cancels && error == ECANCELED)) ++wrong_;
@@ -153,7 +153,7 @@ public:
         return once(own, [](auto) {});
     }
 
-    bool cancels = false; // requests may also be cancelled
+    bool cancels = false; // true: requests may also complete with ECANCELED
 
     void check() const {
         for (int const times : times_) CHECK(times == 1);
@@ -167,14 +167,14 @@ private:
     int wrong_ = 0, alive_ = 0;
 };
 
-// Runs until nothing is left. A wait that fails takes nothing along: the next one goes on.
+// Runs until nothing is left. A wait that fails loses nothing: the next wait goes on.
 template <class Loop> void finish(Loop& loop) {
     for (int tries = 0; tries < 2; ++tries)
         if (loop.try_run()) break;
     CHECK(loop.in_flight() + loop.queued() + loop.timers() == 0);
 }
 
-// True if the scenario met the fault.
+// Runs the scenario with one fault. Returns true if the fault happened.
 template <class Scenario, class Machine> bool survives(const fault& what, unsigned nth, kaio::reaping events) {
     CAPTURE(nth, what.name, events == kaio::reaping::ring);
     plan plan{what, nth};
@@ -211,15 +211,15 @@ template <class Scenario, class Machine> bool survives(const fault& what, unsign
     return plan.happened();
 }
 
-// Calls `survives(fault, n)`, which says whether it met the fault, with every fault at every call; how many it met.
+// Calls `survives(fault, n)` with every fault at every call, and returns how many of the faults happened.
 template <class Survives> unsigned at_every_call(Survives survives) {
-    unsigned met = 0;
+    unsigned happened = 0;
     for (const fault& what : every_fault)
         for (unsigned nth = 1; survives(what, nth); ++nth) {
-            REQUIRE(nth < 1000); // a scenario makes no progress
-            ++met;
+            REQUIRE(nth < 1000); // else the scenario makes no progress
+            ++happened;
         }
-    return met;
+    return happened;
 }
 
 template <class Scenario, class Machine> unsigned at_every_call(kaio::reaping events) {

@@ -1,5 +1,5 @@
-// As every_call.cpp, for a program that uses basic_context itself: hands in again what did not fit, takes an error for
-// the request that it names, and waits again when a wait has failed.
+// The same as every_call.cpp for a program that uses basic_context itself. It submits again what did not fit, treats an
+// error as that of the request that it names, and waits again after a wait that failed.
 #include "harness.hpp"
 
 #include <span>
@@ -14,7 +14,7 @@ template <class Kernel> class program {
 public:
     program(kaio::basic_context<Kernel>& context, const fault& injected) : context_(context), injected_(injected) {}
 
-    // A request that must complete with `bytes`, or be refused or complete with the errno `own`.
+    // Adds a request that must complete with `bytes`, or with the errno `own` if that is not 0.
     kaio::iocb& add(const kaio::request& request, long bytes, int own = 0) {
         kaio::iocb& block = requests_.emplace_back(entry{request, bytes, own}).block;
         block.aio_data = requests_.size() - 1;
@@ -41,7 +41,7 @@ public:
     }
 
     void take(unsigned min) {
-        kaio::io_event events[5]; // fewer than there are
+        kaio::io_event events[5]; // less room than there are events
         auto const taken = context_.wait(events, min, kaio::duration::from_ns(1'000'000'000));
         if (!taken) {
             CHECK(taken.error().value() == -injected_.answer);
@@ -74,7 +74,7 @@ private:
         entry& each = requests_.at(number);
         ++each.times;
         if (answer == (each.own ? -each.own : each.bytes)) return;
-        // The injected error is one request's, the one that was first in line.
+        // Only one request gets the injected error: the first of the batch.
         CHECK(injected_.where == io_submit);
         CHECK(answer == injected_.answer);
         ++hit_;
@@ -86,7 +86,7 @@ private:
     int hit_ = 0;
 };
 
-// True if it met the fault.
+// Runs the program with one fault. Returns true if the fault happened.
 template <class Machine> bool survives(const fault& what, unsigned nth, kaio::reaping events) {
     CAPTURE(nth, what.name, events == kaio::reaping::ring);
     plan plan{what, nth};
@@ -120,7 +120,7 @@ template <class Machine> bool survives(const fault& what, unsigned nth, kaio::re
         program.take_all();
         CHECK(context.reap(std::span<kaio::io_event>()) == 0);
 
-        // Destroyed with something in flight.
+        // The context is destroyed with a poll in flight.
         kaio::iocb left = kaio::poll(machine.event, POLLIN);
         kaio::iocb* batch[] = {&left};
         (void)context.submit(batch);
@@ -132,13 +132,13 @@ template <class Machine> bool survives(const fault& what, unsigned nth, kaio::re
 
 } // namespace
 
-TEST_CASE("every error of every call, at every call, met by a program on the raw layer") {
+TEST_CASE("every error of every call, at every call, in a program on the raw layer") {
     auto const events = GENERATE(kaio::reaping::ring, kaio::reaping::syscall);
     CHECK(at_every_call(
               [&](const fault& what, unsigned nth) { return survives<simulated_machine>(what, nth, events); }) > 100);
 }
 
-TEST_CASE("the same on the real kernel") {
+TEST_CASE("every error of every call, at every call, in a program on the raw layer and the real kernel") {
     CHECK(at_every_call([&](const fault& what, unsigned nth) {
               return survives<real_machine>(what, nth, kaio::reaping::syscall);
           }) > 100);

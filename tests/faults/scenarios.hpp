@@ -1,4 +1,4 @@
-// The scenarios that harness.hpp fails each system call of. For one more, add a type here and to the list in
+// The scenarios in which harness.hpp fails each system call. To add one, write a type here and add it to the list in
 // every_call.cpp.
 #pragma once
 
@@ -147,7 +147,7 @@ struct posts_from_another_thread {
                     handler(kaio::io_result(0));
                     if (++called == count) loop.release();
                 });
-            // What was posted is not lost, but the loop sleeps on until the next post.
+            // If waking the loop failed, what was posted is not lost. But the loop sleeps until the next post.
             if (!woken) woken = !!loop.try_post([] {});
         });
         finish(loop);
@@ -171,7 +171,7 @@ struct driven_by_a_notifier {
             while (left > 0 && ::poll(&heard, 1, 10'000) == 1) (void)notifier.try_poll();
             CHECK(left == 0);
         };
-        // Nothing else makes the descriptor readable again if taking this event fails.
+        // If taking this event fails, nothing else makes the descriptor readable again.
         loop.submit(kaio::read(machine.file, machine.buffer, 0), once());
         notifier.update();
         drive();
@@ -217,7 +217,7 @@ struct cancels {
             CHECK(loop.cancel(*timers[i]));
             (void)loop.cancel(*polls[i]);
         }
-        machine.signal(); // ends those that could not be cancelled
+        machine.signal(); // completes the polls that could not be cancelled
         finish(loop);
         CHECK(!loop.cancel(*polls[0]));
     }
@@ -249,7 +249,7 @@ struct destroyed_with_everything_in_it {
             CHECK(loop.try_post([handler = expected.once()]() mutable { handler(kaio::io_result(0)); }));
         }
         loop.flush();
-        // Those beyond the capacity, and one that submits while the loop is being destroyed.
+        // These are beyond the capacity, and one of them submits while the loop is destroyed.
         for (int i = 0; i < 4; ++i)
             loop.submit(kaio::read(machine.file, machine.buffer, 0),
                         expected.once(0, [&, again = i == 0](kaio::io_result) mutable {

@@ -1,6 +1,6 @@
-// Bytes become operations on a loop: requests good and bad, timers, posts and coroutines, with handlers that submit,
-// poll, run, cancel, free their buffer and throw, waits, destruction. A plain model says what may come of them; what it
-// does not allow ends the program.
+// Turns bytes into operations on a loop: good and bad requests, timers, posts, coroutines, waits and destruction. Its
+// handlers submit, poll, run, cancel, free their buffers and throw. A plain model tells which results are possible. Any
+// other result ends the program.
 #pragma once
 
 #include <array>
@@ -34,11 +34,11 @@ inline constexpr std::size_t slots = 8, slot_size = 512; // of the file
 
 using versions = std::bitset<256>;
 
-// Machine: the kernel and what is open on it.
+// Machine is the kernel and what is open on it:
 //     using kernel;  kernel make_kernel();  int file();  int event();  void set_event();  void clear_event();
-//     static constexpr unsigned one_restart_in;  // 1 to 8: how seldom the loop is destroyed and made again
-//     bool faults(std::uint8_t);  // from now on requests may fail (true) or not; the byte says how
-//     bool crash();               // true if it can crash: then the loop is dead and the file is zeros again
+//     static constexpr unsigned one_restart_in;  // 1 to 8: how rarely the loop is made again
+//     bool faults(std::uint8_t);  // sets faults from a byte; returns true if requests may fail from now on
+//     bool crash();               // true: it crashed, the loop is dead and the file is zeros again
 template <class Machine> class driver {
     using loop_type = kaio::basic_loop<typename Machine::kernel>;
 
@@ -49,12 +49,12 @@ public:
             owned_[i] = std::make_unique<kaio::owned_operation<owned_handler>>(owned_handler{this, i});
     }
 
-    // The file must be slots * slot_size zeros, and the loop made and idle, as it is again afterwards.
+    // Before and afterwards the loop is idle. Before, the file is slots * slot_size zeros.
     void run(const std::uint8_t* data, std::size_t size) {
         input_ = data;
         left_ = size;
         while (left_ > 0 && requests_.size() < most_requests) guarded([this] { step(next()); });
-        left_ = 0; // handlers that run from here on do nothing of their own
+        left_ = 0; // from here on handlers do nothing else
         machine_.set_event();
         for (int tries = 0; unfinished(); ++tries) {
             MUST(tries < 1000);
@@ -64,20 +64,21 @@ public:
 
 private:
     static constexpr std::size_t most_requests = 2000;
-    static constexpr std::uint8_t never = 255; // a version that no write leaves
+    static constexpr std::uint8_t never = 255; // a version that no write writes
     static constexpr unsigned capacity = 4;
 
     struct pending {
         enum { read, write, poll, other } kind;
         std::size_t slot;
-        std::uint8_t version;          // that a write leaves
-        int error;                     // that it must end with, whatever else happens; 0: none
-        versions allowed;              // that a read may see
-        std::vector<std::byte> buffer; // freed when it is complete
+        std::uint8_t version;          // that a write writes
+        int error;                     // that it must complete with; 0: none
+        versions allowed;              // that a read may return
+        std::vector<std::byte> buffer; // freed when the request is complete
         std::array<iovec, 2> vector;
-        bool whole;          // it is fully() transferred
-        bool may_fail, left; // faults are or were on; its loop is going, so that it may be cancelled
-        int times;
+        bool whole;    // submitted as fully()
+        bool may_fail; // faults are or were on
+        bool left;     // its loop is being destroyed, or it was cancelled, so ECANCELED is possible
+        int times;     // how often it completed
     };
 
     struct handler {
@@ -109,7 +110,7 @@ private:
         return *input_++;
     }
 
-    // Whether something submitted or posted is to come.
+    // True if something that was submitted or posted has not completed.
     bool unfinished() const {
         bool open = loop_->in_flight() + loop_->queued() + loop_->timers() != 0;
         for (const pending& r : requests_) open = open || r.times == 0;
@@ -117,7 +118,7 @@ private:
         return open || coroutines_ != 0;
     }
 
-    // Handlers throw through the loop: that is an end for the call and for nothing else.
+    // A handler that throws ends the call of the loop, and nothing else.
     template <class Action> void guarded(Action action) {
         try {
             action();
@@ -138,14 +139,14 @@ private:
             break;
         case 10:
             if (inside_coroutine_) break;
-            machine_.set_event(); // else there may be nothing that ends the wait
+            machine_.set_event(); // otherwise nothing may end the wait
             (void)loop_->try_run_one();
             break;
         case 11:
             (void)loop_->try_run_for(kaio::duration::from_ns(next() * 1000));
             break;
         case 12:
-            if (inside_coroutine_) break; // it would wait for itself
+            if (inside_coroutine_) break; // run() would wait for this coroutine
             machine_.set_event();
             (void)loop_->try_run();
             break;
@@ -181,7 +182,7 @@ private:
     void restart(std::uint8_t how) {
         for (pending& r : requests_) r.left = r.times == 0;
         bool const crashed = how % 4 == 0 && machine_.crash();
-        destroying_ = true; // an exception would end the program now
+        destroying_ = true; // an exception in the destructor would end the program
         loop_.reset();
         destroying_ = false;
         for (const pending& r : requests_) MUST(r.times == 1);
@@ -234,7 +235,7 @@ private:
             loop_->submit(what, handler{this, number});
     }
 
-    // Several requests, one after the other, in a coroutine.
+    // A coroutine that awaits several requests, one after the other.
     kaio::task<> coroutine(std::uint8_t how) {
         struct count {
             int& running;
@@ -245,7 +246,7 @@ private:
             std::size_t const number = add();
             kaio::request const what = make(requests_[number], static_cast<std::uint8_t>(how + i * 5));
             kaio::io_result const r = co_await loop_->submit(what);
-            // What leaves a spawned task is rethrown later, and that may be in the loop's destructor.
+            // An exception that leaves a spawned task is rethrown later, perhaps in the loop's destructor.
             bool const before = std::exchange(inside_coroutine_, true);
             guarded([&] { complete(number, r); });
             inside_coroutine_ = before;
@@ -326,7 +327,7 @@ private:
         act();
     }
 
-    // What a handler does besides.
+    // What a handler does after it has checked its result.
     void act() {
         if (left_ == 0 || depth_ == 3) return;
         ++depth_;
@@ -342,7 +343,7 @@ private:
     void check(pending& r, kaio::io_result result) {
         int const error = result.error().value();
         if (r.kind == pending::write) {
-            // A write that was alone and is whole leaves nothing of what was there before.
+            // A whole write that no other write overlapped replaces everything that was there before.
             if (--writing_[r.slot] == 0 && alone_[r.slot] && result.bytes() == slot_size)
                 possible_[r.slot].reset(), possible_[r.slot].set(r.version);
         }
@@ -379,15 +380,15 @@ private:
     std::optional<loop_type>& loop_;
     const std::uint8_t* input_ = nullptr;
     std::size_t left_ = 0;
-    int depth_ = 0;      // of handlers
-    int coroutines_ = 0; // that have not ended
+    int depth_ = 0;      // of nested handlers
+    int coroutines_ = 0; // coroutines that have not ended
     bool inside_coroutine_ = false;
     bool destroying_ = false, may_fail_ = false;
     std::deque<pending> requests_;
-    std::deque<int> posts_;                // how often each was called
-    std::array<versions, slots> possible_; // that the slot may hold
-    std::array<int, slots> writing_{};     // writes in flight
-    std::array<bool, slots> alone_{};      // no two of them overlapped
+    std::deque<int> posts_;                // how often each post was called
+    std::array<versions, slots> possible_; // that each slot may hold
+    std::array<int, slots> writing_{};     // writes in flight on each slot
+    std::array<bool, slots> alone_{};      // no two of these overlapped
     std::uint8_t last_version_ = 0;
     std::array<std::unique_ptr<kaio::owned_operation<owned_handler>>, 3> owned_;
     std::array<bool, 3> owned_busy_{};

@@ -1,4 +1,4 @@
-// libFuzzer target: operations on a loop over the simulated kernel, with its faults.
+// A libFuzzer target: operations on a loop over the simulated kernel, with faults.
 #include "driver.hpp"
 
 #include <kaio/sim/kernel.hpp>
@@ -24,7 +24,7 @@ struct machine {
         o.short_transfers = how & 2 ? 0.2 : 0;
         o.no_room = how & 4 ? 0.5 : 0;
         o.interrupts = how & 8 ? 0.3 : 0;
-        return (how & 7) != 0; // so many EAGAIN with nothing in flight may become a result
+        return (how & 7) != 0; // with no_room too: many EAGAIN with nothing in flight may become a result
     }
     bool crash() {
         world.crash();

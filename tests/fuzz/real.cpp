@@ -1,4 +1,4 @@
-// libFuzzer target: operations on a loop over the real kernel, on a small file in memory.
+// A libFuzzer target: operations on a loop over the real kernel, with a small file in memory.
 #include "../support/temporary_file.hpp"
 #include "driver.hpp"
 
@@ -33,7 +33,7 @@ struct machine {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     static machine m;
-    static std::optional<kaio::loop> loop; // shared: destroying one takes 30 ms
+    static std::optional<kaio::loop> loop; // shared by all runs, because destroying one takes 30 ms
     m.reset();
     fuzz::driver<machine> driver(m, loop);
     if (!loop) loop.emplace(driver.make_loop(m, 0));

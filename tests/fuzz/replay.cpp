@@ -1,4 +1,5 @@
-// replay FOLDER: a fuzz target's main function without libFuzzer: every file in the folder, once. A failure aborts.
+// replay FOLDER: the main function of a fuzz target without libFuzzer. It runs every file in the folder once. A failure
+// aborts.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -15,7 +16,7 @@ int main(int argc, char* argv[]) {
     for (auto const& entry : std::filesystem::directory_iterator(argv[1])) inputs.push_back(entry.path());
     std::sort(inputs.begin(), inputs.end());
     for (auto const& input : inputs) {
-        std::fprintf(stderr, "%s\n", input.c_str()); // the last one is the culprit
+        std::fprintf(stderr, "%s\n", input.c_str()); // the last one printed is the one that failed
         std::ifstream file(input, std::ios::binary);
         std::vector<char> const bytes{std::istreambuf_iterator<char>(file), {}};
         LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());

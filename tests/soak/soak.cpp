@@ -1,6 +1,6 @@
-// soak [MILLIONS]: so many million small requests (1 without an argument), every byte checked, mixed with requests that
-// must fail in known ways, over loops that come and go. At the end memory and descriptors must be what they were after
-// the first tenth. A program of its own rather than a Catch2 test, so that nothing else allocates.
+// soak [MILLIONS]: submits this many million small requests (1 without an argument) over loops that come and go, and
+// checks every byte. Some requests must fail in known ways. At the end memory and descriptors must be what they were
+// after the first tenth. It is not a Catch2 test, so that nothing else allocates.
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
@@ -20,8 +20,8 @@
 
 namespace {
 
-constexpr std::size_t area = 1024; // bytes of the file that belong to one slot; the first ones of them to its records
-constexpr unsigned slots = 48;     // more than the loop's capacity, so that some always wait
+constexpr std::size_t area = 1024; // bytes of the file that belong to one slot, whose records are at their beginning
+constexpr unsigned slots = 48;     // more than the loop's capacity, so that some requests always wait
 constexpr unsigned capacity = 32;
 
 enum kind : unsigned {
@@ -66,7 +66,7 @@ constexpr const char* names[kinds] = {"writes",
 }
 
 struct soak {
-    kaio::file file, direct; // `direct` is on a file system that refuses misaligned direct I/O, or is no file
+    kaio::file file, direct; // `direct` is on a file system that refuses misaligned direct I/O, or is empty
     int ready = ::eventfd(1, EFD_CLOEXEC);
     kaio::loop* loop = nullptr;
     std::uint64_t random = 88172645463325252u;
@@ -78,8 +78,8 @@ struct soak {
         iovec pieces[2];
         kind what = write_record;
         std::size_t size = 0;      // of the request
-        std::int64_t expected = 0; // result
-        std::uint64_t written = 0; // seed of the bytes that are in the file; 0: none yet
+        std::int64_t expected = 0; // the result
+        std::uint64_t written = 0; // seed of the bytes in the file; 0: none yet
         std::size_t written_size = 0;
         bool busy = false;
     } slot_[slots];
@@ -119,19 +119,19 @@ struct soak {
             s.written = next_random() | 1;
             s.written_size = s.size;
             for (std::size_t i = 0; i < s.size; ++i) bytes[i] = content(s.written, i);
-            return give(index, kaio::write(file, bytes, offset));
+            return send(index, kaio::write(file, bytes, offset));
         case read_record:
             s.size = s.written_size;
             s.expected = static_cast<std::int64_t>(s.size);
             std::memset(s.bytes, 0, s.size);
-            return give(index, kaio::read(file, std::span(s.bytes).first(s.size), offset));
-        case read_vector: // the first ten bytes to the end of the slot's memory
+            return send(index, kaio::read(file, std::span(s.bytes).first(s.size), offset));
+        case read_vector: // the first ten bytes go to the end of the slot's memory
             s.size = s.written_size;
             s.expected = static_cast<std::int64_t>(s.size);
             std::memset(s.bytes, 0, area);
             s.pieces[0] = {s.bytes + area - 10, 10};
             s.pieces[1] = {s.bytes + 10, s.size - 10};
-            return give(index, kaio::readv(file, s.pieces, offset));
+            return send(index, kaio::readv(file, s.pieces, offset));
         case read_whole:
         case read_awaited:
             s.size = s.written_size;
@@ -151,32 +151,32 @@ struct soak {
             return loop->post([this, index] { done(index, kaio::io_result(0)); });
         case read_short:
             s.expected = static_cast<std::int64_t>(next_random() % s.size);
-            return give(index, kaio::read(file, bytes, static_cast<std::int64_t>(end_of_file()) - s.expected));
+            return send(index, kaio::read(file, bytes, static_cast<std::int64_t>(end_of_file()) - s.expected));
         case read_behind_end:
             s.expected = 0;
-            return give(index,
+            return send(index,
                         kaio::read(file, bytes, static_cast<std::int64_t>(end_of_file() + next_random() % area)));
         case sync_data:
             s.expected = 0;
-            return give(index, kaio::fdatasync(file));
+            return send(index, kaio::fdatasync(file));
         case poll_ready:
             s.expected = POLLIN;
-            return give(index, kaio::poll(ready, POLLIN));
+            return send(index, kaio::poll(ready, POLLIN));
         case bad_descriptor:
             s.expected = -EBADF;
-            return give(index, kaio::read(-1, bytes, offset));
+            return send(index, kaio::read(-1, bytes, offset));
         case bad_flags:
             s.expected = -EOPNOTSUPP;
-            return give(index, kaio::read(file, bytes, offset).flags(static_cast<kaio::rw_flags>(1 << 30)));
+            return send(index, kaio::read(file, bytes, offset).flags(static_cast<kaio::rw_flags>(1 << 30)));
         case bad_offset:
             s.expected = -EINVAL;
-            return give(index, kaio::read(file, bytes, -1));
+            return send(index, kaio::read(file, bytes, -1));
         case bad_address:
             s.expected = -EFAULT;
-            return give(index, kaio::read(file, std::span(static_cast<char*>(nullptr), s.size), offset));
+            return send(index, kaio::read(file, std::span(static_cast<char*>(nullptr), s.size), offset));
         case misaligned:
             s.expected = -EINVAL;
-            return give(index, kaio::read(direct.fd(), bytes, 0)); // an int knows no alignment, so nothing is asserted
+            return send(index, kaio::read(direct.fd(), bytes, 0)); // for an int no alignment is asserted
         case kinds:
             break;
         }
@@ -188,8 +188,8 @@ struct soak {
         done(index, co_await loop->submit(kaio::read(file, std::span(s.bytes).first(s.size), offset)));
     }
 
-    // One in 64 has a handler that is too large for the loop's slab, and is allocated.
-    void give(unsigned index, const kaio::request& request) {
+    // One request in 64 has a handler that is too large for the loop's slab, and is allocated.
+    void send(unsigned index, const kaio::request& request) {
         if (next_random() % 64 != 0) return loop->submit(request, [this, index](kaio::io_result r) { done(index, r); });
         struct {
             soak* self;
@@ -214,7 +214,7 @@ struct soak {
         if (started < stop_at) submit(index);
     }
 
-    // `requests` more, through a loop of their own.
+    // Submits `requests` more requests through a new loop.
     void run(std::uint64_t requests, kaio::reaping how) {
         stop_at = started + requests;
         kaio::loop fresh(capacity, {.setup = {.events = how}});
@@ -238,11 +238,11 @@ struct usage {
     }
 };
 
-// A file in this folder that is gone at the end.
+// A file in this folder that vanishes at the end.
 kaio::file nameless(std::string folder, int more_flags) {
     std::string path = folder + "/kaio-soak-XXXXXX";
     int const fd = ::mkstemp(path.data());
-    if (fd < 0) fail("no file can be made in " + folder);
+    if (fd < 0) fail("can't make a file in " + folder);
     ::close(fd);
     auto opened = kaio::file::try_open(path.c_str(), O_RDWR | more_flags);
     ::unlink(path.c_str());
@@ -256,7 +256,7 @@ bool refuses_misaligned(const kaio::file& file) {
 }
 
 #if defined(KAIO_ASAN) || defined(KAIO_TSAN)
-constexpr bool own_memory = false; // the sanitizer keeps what was freed, and notes of its own
+constexpr bool own_memory = false; // the sanitizer keeps freed memory and its own records
 #else
 constexpr bool own_memory = true;
 #endif
@@ -292,6 +292,6 @@ int main(int argc, char** argv) {
     }
     for (unsigned i = 0; i < kinds; ++i)
         std::printf("%12llu %s\n", static_cast<unsigned long long>(s.count[i]), names[i]);
-    if (!s.direct) std::printf("(the file system of this folder takes misaligned direct I/O, so there was none)\n");
+    if (!s.direct) std::printf("(the file system of this folder accepts misaligned direct I/O, so none was tested)\n");
     std::printf("1 passed, 0 failed, 0 skipped\n");
 }

@@ -8,5 +8,5 @@ kaio::task<> example(kaio::loop& loop, kaio::aligned_buffer& buffer) {
 #else
     (void)co_await loop.submit(kaio::write(0, buffer, 0));
 #endif
-    co_await loop.sleep_for(kaio::duration::zero()); // a timer's may be dropped
+    co_await loop.sleep_for(kaio::duration::zero()); // the result of a timer may be dropped
 }

@@ -1,5 +1,5 @@
-"""run.py INCLUDE CASE.cpp... -- COMPILER...: each file compiles, and with -DWRONG it fails with the message it names. With
-a line `// only: clang`, it is tried with Clang alone, because GCC says nothing there."""
+"""run.py INCLUDE CASE.cpp... -- COMPILER...: each file compiles, and with -DWRONG it fails with the message that it
+names. A file with a line `// only: clang` is tried only with Clang, because GCC does not warn there."""
 
 import os
 import re
@@ -38,7 +38,7 @@ def wrong(source):
             raise report.Skip("this compiler does not warn of it")
         result = compile(source, "-DWRONG")
         if result.returncode == 0:
-            return "compiles, but should not"
+            return "the file compiles, but should not"
         missing = [message for message in expected if message not in result.stderr]
         return f"no message contains: {missing}\n{result.stderr}" if missing else None
 
@@ -48,5 +48,5 @@ def wrong(source):
 cases = []
 for source in sources:
     name = os.path.splitext(os.path.basename(source))[0]
-    cases += [(f"{name} without its wrong line compiles", right(source)), (f"{name} with it does not", wrong(source))]
+    cases += [(f"{name} compiles without its wrong line", right(source)), (f"{name} fails with it", wrong(source))]
 report.run(cases, workers=2)

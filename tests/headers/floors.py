@@ -1,4 +1,4 @@
-"""floors.py INCLUDE: the #include lines of kaio's headers keep to the floors, and this test can tell."""
+"""floors.py INCLUDE: the #include lines of kaio's headers respect the floors, and this test notices if they do not."""
 
 import os
 import re
@@ -8,10 +8,10 @@ import tempfile
 sys.path.append(os.path.join(os.path.dirname(__file__), "..", "support"))
 import report
 
-# A floor is a folder of include/kaio, and the ground is its version; a header includes from its own floor or a lower one.
-# A folder's detail/ is for that folder's own headers only.
+# A floor is a folder of include/kaio, and version.hpp is the ground. A header includes from its own floor or a lower
+# one. Only the headers of a folder include from that folder's detail/.
 FLOORS = ("version.hpp", "sys", "io", "loop", "coro")
-# Beside the floors: what a folder, or a header at the top, may include from.
+# Beside the floors: from where another folder, or a header at the top, may include.
 BESIDE = {
     "sim": ("sim", "sys", "io"),
     "kaio.hpp": FLOORS,
@@ -35,7 +35,7 @@ def is_detail(header):
 
 def includes(include, header):
     with open(os.path.join(include, header), encoding="utf-8") as file:
-        # `__has_include` is no include; a directive that is not a plain one is returned whole.
+        # `__has_include` is not an include. A directive that has no plain name is returned whole.
         for line in file:
             directive = re.match(r"\s*#\s*include\b\s*(.*)", line)
             if directive:
@@ -67,7 +67,7 @@ def complaints(include, header):
 
 
 def cycle(include):
-    """One include cycle as a text, or None."""
+    """Returns one include cycle as text, or None."""
     state, path = {}, []
 
     def visit(header):
@@ -89,13 +89,13 @@ def cycle(include):
 
 
 def wrong(include):
-    """All that is wrong with a tree."""
+    """Returns everything that is wrong with a tree."""
     found = [f"{header}: {text}" for header in report.headers(include) for text in complaints(include, header)]
     loop = cycle(include)
     return found + [f"cycle: {loop}"] if loop else found
 
 
-# Trees, as {header: its include lines}, with what must be said about them (None: nothing).
+# Trees, as {header: its include lines}, with the complaint that they must cause (None: none).
 TREES = {
     "a good tree": (
         {
@@ -130,7 +130,7 @@ TREES = {
     "an umbrella with a detail": ({"io/detail/a.hpp": "", "kaio.hpp": "#include <kaio/io/detail/a.hpp>"}, "for the headers of io only"),
     "another folder in a floor": ({"io/net/a.hpp": ""}, "no folders but detail"),
     "an include from a higher floor": ({"loop/a.hpp": "", "io/b.hpp": "#include <kaio/loop/a.hpp>"}, "io/b.hpp"),
-    "an indented one": ({"io/a.hpp": "", "sys/b.hpp": "  #  include <kaio/io/a.hpp>"}, "sys/b.hpp"),
+    "an indented include": ({"io/a.hpp": "", "sys/b.hpp": "  #  include <kaio/io/a.hpp>"}, "sys/b.hpp"),
     "a floor that includes the umbrella": ({"kaio.hpp": "", "coro/a.hpp": "#include <kaio/kaio.hpp>"}, "coro/a.hpp"),
     "an umbrella with the simulation": ({"sim/a.hpp": "", "kaio.hpp": "#include <kaio/sim/a.hpp>"}, "kaio.hpp"),
     "libaio": ({"sys/a.hpp": "#include <libaio.h>"}, "libaio.h"),
@@ -138,7 +138,7 @@ TREES = {
     "the kernel's header": ({"sys/a.hpp": "#include <linux/aio_abi.h>"}, "aio_abi.h"),
     "a quoted include": ({"sys/a.hpp": "", "sys/b.hpp": '#include "a.hpp"'}, "write <kaio/...>"),
     "an include by a macro": ({"sys/a.hpp": "#include KAIO_HEADER"}, "can't be read"),
-    "a header that is not there": ({"sys/a.hpp": "#include <kaio/sys/b.hpp>"}, "does not exist"),
+    "a header that does not exist": ({"sys/a.hpp": "#include <kaio/sys/b.hpp>"}, "does not exist"),
     "a folder without a floor": ({"net/a.hpp": ""}, "does not know net"),
     "a cycle": (
         {
@@ -162,7 +162,7 @@ def tree_case(tree, expected):
             said = "\n".join(wrong(include))
         if (expected or "") in said and bool(expected) == bool(said):
             return None
-        return f"expected: {expected}\nbut it said: {said or 'nothing'}"
+        return f"expected: {expected}\nbut the complaint is: {said or 'none'}"
 
     return run
 

@@ -1,4 +1,4 @@
-"""macros.py INCLUDE COMPILER...: kaio's headers compile, and a program that uses them does, after headers and projects that
+"""macros.py INCLUDE COMPILER...: kaio's headers, and a program that uses them, compile after headers and projects that
 define macros with everyday names."""
 
 import os
@@ -12,8 +12,8 @@ import report
 include, compiler = sys.argv[1], sys.argv[2:]
 here = os.path.dirname(os.path.abspath(__file__))
 
-# Headers of the system and of others, each group included before kaio, in this order; what is not installed is skipped.
-# A header of the C++ library stands before what it could not survive itself.
+# Headers of the system and of other projects. Each group is included before kaio, in this order. Those that are not
+# installed are skipped. A header of the C++ library comes before macros that it could not survive itself.
 HEADERS = {
     "curses": ["curses.h", "term.h", "menu.h", "form.h", "panel.h"],
     "X11": ["chrono", "X11/Xlib.h", "X11/Xutil.h", "X11/Xos.h", "X11/Xatom.h", "X11/Intrinsic.h"],
@@ -33,8 +33,8 @@ HEADERS = {
     "Valgrind": ["valgrind/valgrind.h", "valgrind/memcheck.h"],
 }
 
-# Macros that projects define for themselves. The headers of the C++ library that kaio includes come first, for many of
-# these they could not survive either.
+# Macros that projects define for themselves. The headers of the C++ library that kaio includes come first, because they
+# could not survive many of these macros either.
 MACROS = {
     "as the Linux kernel": """
         likely(x) __builtin_expect(!!(x), 1)
@@ -107,7 +107,7 @@ MACROS = {
 
 
 def standard():
-    """The headers that kaio and its user include, but for kaio's own."""
+    """Returns the headers that kaio and its user include, except kaio's own."""
     found = set()
     for path in [os.path.join(include, header) for header in report.headers(include)] + [os.path.join(here, "user.cpp")]:
         with open(path, encoding="utf-8") as file:
@@ -146,6 +146,6 @@ report.run(
     [(f"after {what}, {name}", after_headers(names)) for what, names in HEADERS.items()]
     + [(f"after macros {what}, {name}", after_macros(lines)) for what, lines in MACROS.items()]
     + [(f"as GNU C++ with its own macros, {name}", lambda: compiles("", "-std=gnu++20"))]
-    + [("can tell a macro that kaio does not survive", lambda: None if compiles("#define submit 1\n") else "it did")],
+    + [("notices a macro that kaio does not survive", lambda: None if compiles("#define submit 1\n") else "it compiled")],
     workers=2,
 )

@@ -1,4 +1,5 @@
-"""oldest.py ROOT: the oldest compilers that README.md names build the headers and the examples, and what they build works."""
+"""oldest.py ROOT: the oldest compilers that README.md names build the headers and the examples, and the programs
+run."""
 
 import os
 import re
@@ -13,12 +14,12 @@ import report
 root = sys.argv[1]
 examples = os.path.join(root, "docs", "examples")
 
-# As README.md has them: (its words, the command).
+# The compilers in README.md: (its words, the command).
 NAMED = [("GCC 12", "g++-12"), ("Clang 15", "clang++-15"), ("GCC 11", "g++-11")]
 FLAGS = "-std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -pthread".split()
 RUN = ["write.cpp", "write_raw.cpp", "notifier_epoll.cpp"]
 
-# What GCC 11 can't do, according to README.md.
+# What GCC 11 can't compile, according to README.md.
 KEPT = """
 #include <kaio/kaio.hpp>
 kaio::task<int> keeps(kaio::loop& loop, int fd, std::byte (&bytes)[512]) {
@@ -57,7 +58,7 @@ def example(compiler, name):
             return done.stderr[:3000] or None
         done = subprocess.run([program], cwd=place, capture_output=True, text=True, timeout=60)
         if "allow io_setup" in done.stderr or "no native AIO" in done.stderr:
-            raise report.Skip("no native AIO here")
+            raise report.Skip("there is no native AIO here")
         if "bytes written" not in done.stdout and "O_DIRECT" in done.stderr:
             raise report.Skip(f"{place} is on a file system without direct I/O")
         return None if done.returncode == 0 and "bytes written" in done.stdout else done.stdout + done.stderr
@@ -67,7 +68,7 @@ def kept(compiler):
     done = built(compiler, ["-fsyntax-only", "-x", "c++", "-"], input=KEPT)
     if compiler != "g++-11":
         return done.stderr[:3000] or None
-    return None if "no suspend point info" in done.stderr else f"GCC 11 can do it, or can't for another reason\n{done.stderr}"
+    return None if "no suspend point info" in done.stderr else f"GCC 11 compiles it, or fails for another reason\n{done.stderr}"
 
 
 def named():
@@ -78,7 +79,7 @@ def named():
     return f"README.md and this test name different compilers: {missing} {others}" if missing or others else None
 
 
-cases = [("README.md names these", named)]
+cases = [("README.md names the same compilers", named)]
 for _, compiler in NAMED:
     cases += [
         (f"all headers, {compiler}", lambda c=compiler: all_headers(c)),

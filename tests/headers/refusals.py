@@ -1,4 +1,5 @@
-"""refusals.py INCLUDE COMPILER...: where kaio can't be compiled it says why, in the first line, and says nothing else."""
+"""refusals.py INCLUDE COMPILER...: where kaio can't be compiled, the first error gives the reason, and the second ends
+it."""
 
 import os
 import re
@@ -10,7 +11,7 @@ import report
 
 include, compiler = sys.argv[1], sys.argv[2:]
 
-ANYWHERE = ["kaio/version.hpp"]  # macros, which any language may read
+ANYWHERE = ["kaio/version.hpp"]  # only macros, for every language version
 CPP20 = "kaio needs C++20: compile with -std=c++20 or later"
 
 
@@ -21,7 +22,7 @@ def errors(header, *flags):
 
 
 def says(text, header, *flags):
-    """The first error has this text, and the second, which stops the compiler, is the last."""
+    """The first error has this text. The second, which stops the compiler, is the last."""
 
     def run():
         found, output = errors(header, *flags)
@@ -36,7 +37,7 @@ def says_nothing(header, *flags):
 
 
 def knows(flag):
-    # -Werror: Clang only warns of a flag that it knows and ignores.
+    # -Werror, because Clang only warns of a flag that it knows but ignores.
     return subprocess.run(compiler + [flag, "-Werror", "-fsyntax-only", "-x", "c++", os.devnull], capture_output=True).returncode == 0
 
 
@@ -44,7 +45,7 @@ headers = [header for header in report.headers(include) if header not in ANYWHER
 cases = [(f"{header} as C++17", says(CPP20, header, "-std=c++17")) for header in headers]
 cases += [(f"kaio.hpp as {old}", says(CPP20, "kaio/kaio.hpp", f"-std={old}")) for old in ("c++11", "c++14", "gnu++17")]
 cases += [(f"{header} as C++11", says_nothing(header, "-std=c++11")) for header in ANYWHERE]
-cases += [("kaio.hpp where there is no Linux", says("kaio is for Linux", "kaio/kaio.hpp", "-std=c++20", "-U__linux__"))]
+cases += [("kaio.hpp on another system than Linux", says("kaio is for Linux", "kaio/kaio.hpp", "-std=c++20", "-U__linux__"))]
 
 
 def without_coroutines(header, text):

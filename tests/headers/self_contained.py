@@ -1,5 +1,6 @@
-"""self_contained.py INCLUDE COMPILER...: each header compiles alone, with `-I include` and without a warning (by clang with
-libc++, whose headers include others than libstdc++'s); and all of them together do in the other ways that users compile."""
+"""self_contained.py INCLUDE COMPILER...: each header compiles alone, with `-I include` and without a warning. Clang
+does that with libc++, whose headers include others than libstdc++'s. All headers together compile in the other ways
+that users compile."""
 
 import os
 import shutil
@@ -19,7 +20,7 @@ def accepts(command, source):
 
 
 def ways():
-    """Pairs of a name and a command, or a name and the reason why it can't be had."""
+    """Pairs of a name and a command, or of a name and the reason why there is no command."""
     yield f"{name} without exceptions and RTTI", compiler + ["-fno-exceptions", "-fno-rtti"]
     if alone == libcxx:
         yield f"{name} with libstdc++", compiler
@@ -27,7 +28,7 @@ def ways():
         yield f"{name} with libc++", "libc++ is not installed"
     if is_clang:
         return
-    # Other machines: they concern the headers, not the compiler, so one compiler of this test tries them.
+    # Other machines concern the headers, not the compiler, so only one compiler of this test tries them.
     for machine, flags in (
         ("i686-linux-gnu", []),
         ("i686-linux-gnu", ["-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=64"]),
@@ -42,7 +43,7 @@ def case(headers, command):
     def run():
         if isinstance(command, str):
             raise report.Skip(command)
-        # Twice: the second one must find the include guard.
+        # Twice, because the second inclusion must find the include guard.
         source = "".join(f"#include <{header}>\n" for header in headers) * 2
         result = subprocess.run(
             command + FLAGS + ["-I", include, "-x", "c++", "-"], input=source, text=True, capture_output=True

@@ -1,5 +1,6 @@
-// A user's program, for the tests that compile kaio's headers in unusual surroundings: it makes the compiler instantiate
-// what templates there are, with the kernel and with the simulated one, and has nothing in it that a compiler warns of.
+// A user's program, for the tests that compile kaio's headers in unusual surroundings. It makes the compiler
+// instantiate all templates, with the real kernel and with the simulated one. It contains nothing of which a compiler
+// warns.
 #include <kaio/loop/loop.hpp> // first, so that the names in it are there for the other headers to shadow
 
 #include <kaio/kaio.hpp>

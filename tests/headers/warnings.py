@@ -1,5 +1,5 @@
-"""warnings.py INCLUDE COMPILER...: whatever a project has its compiler warn of, with -Werror, kaio's headers do not break its
-build: with all warnings that a compiler has, but for those below, they are included by -I, and there is none."""
+"""warnings.py INCLUDE COMPILER...: kaio's headers do not break a project's build with -Werror, whatever warnings the
+project enables. They are included by -I with all warnings that a compiler has, except those below, and cause none."""
 
 import os
 import re
@@ -13,11 +13,11 @@ import report
 include, compiler = sys.argv[1], sys.argv[2:]
 user = os.path.join(os.path.dirname(os.path.abspath(__file__)), "user.cpp")
 
-# These, of those that are here and differ from each other, and the one that the tests are built with.
+# Tried are those of these compilers that are installed and differ from each other, and the one that builds the tests.
 COMPILERS = ["g++"] + [f"g++-{version}" for version in range(11, 17)] + ["clang++"]
 COMPILERS += [f"clang++-{version}" for version in range(15, 24)] + ["i686-linux-gnu-g++"]
 
-# A warning may be in one only of these.
+# Ways to compile. A warning may appear in only one of them.
 WAYS = {
     "gcc": [
         ["-O0"],
@@ -29,11 +29,11 @@ WAYS = {
 }
 ONE_WAY = [["-O1"]]  # for another machine
 
-# What GCC is not asked for, each with its reason. Names are whole, or end in *.
+# Warnings of GCC that are left out, each with its reason. Names are whole, or end in *.
 NOT_GCC = {
-    "-Wsystem-headers": "is about others' headers",
+    "-Wsystem-headers": "is about the headers of others",
     "-Wabi*": "is about the compiler's own changes",
-    "-Wtemplates": "is about the language, not about its use, as are the next three",
+    "-Wtemplates": "is about the language, not about its use; likewise the next three",
     "-Wnamespaces": "",
     "-Wmultiple-inheritance": "",
     "-Wvirtual-inheritance": "",
@@ -41,29 +41,29 @@ NOT_GCC = {
     "-Wc++*": "asks for an older language",
     "-Wlong-long": "asks for an older language",
     "-Wpadded": "is about every class that has a hole, on one machine or another",
-    "-Winline": "says what the optimizer did not do, and that is the optimizer's business",
+    "-Winline": "reports what the optimizer did not do",
     "-Wnrvo": "the same",
     "-Wsuggest-*": "the same",
     "-Wdisabled-optimization": "the same",
-    "-Wanalyzer-*": "belongs to -fanalyzer, which GCC's manual has for C only",
-    "-Wno-*": "is no warning",
-    "-Wchkp": "is of a GCC that is gone",
+    "-Wanalyzer-*": "belongs to -fanalyzer, which is for C only according to GCC's manual",
+    "-Wno-*": "is not a warning",
+    "-Wchkp": "belongs to versions of GCC that are gone",
     "-Wnormalized": "takes a value",
     "-Wlarger-than-": "takes a value",
 }
 GCC_MORE = ["-Wcast-align=strict", "-Wformat=2", "-Wstrict-overflow=2", "-Wimplicit-fallthrough=5", "-Wshadow=local"]
 GCC_MORE += ["-Wunused-const-variable=2", "-Wplacement-new=2", "-Wcatch-value=3", "-Wattribute-alias=2"]
 
-# What of Clang's -Weverything is left out.
+# Warnings of Clang's -Weverything that are left out.
 NOT_CLANG = {
     "c++98-compat": "asks for an older language",
     "c++98-compat-pedantic": "asks for an older language",
     "padded": "is about every class that has a hole, on one machine or another",
-    "unsafe-buffer-usage": "is about every index into memory; a ring and a batch of the kernel are pointers",
-    "unknown-warning-option": "an older Clang does not know all of these",
+    "unsafe-buffer-usage": "is about every index into memory; the kernel's ring and batches are pointers",
+    "unknown-warning-option": "older versions of Clang do not know all of these",
 }
 
-# GCC warns in a user's own coroutine of the code that it makes of it. No header can help there.
+# GCC warns of the code that it generates for a user's own coroutine. No header can prevent that.
 OF_THE_USER = re.compile(r"user\.cpp:.*\[-W(switch-default|zero-as-null-pointer-constant)\]")
 
 
@@ -72,7 +72,7 @@ def left_out(flag):
 
 
 def all_warnings(command):
-    """What this GCC has, by its own account."""
+    """Returns the warnings that this GCC has, according to its own help."""
     flags = set()
     for kind in ("c++", "common"):
         told = subprocess.run(command + [f"--help=warnings,{kind}"], text=True, capture_output=True).stdout
@@ -106,7 +106,7 @@ def clean(command, how):
 
 
 def tells(command):
-    """Whether a warning in a header, and one in a user's file, would be seen."""
+    """A warning in a header, and one in a user's file, would be noticed."""
 
     def run():
         source = ["-x", "c++", "-include", "kaio/sys/abi.hpp", "/dev/stdin"]
@@ -114,7 +114,7 @@ def tells(command):
         done = subprocess.run(
             command + flags + source, input="int f(double d) { return (int)d; }\n", text=True, capture_output=True
         )
-        return None if "-Wold-style-cast" in done.stderr else f"an old cast was not warned of\n{done.stderr}"
+        return None if "-Wold-style-cast" in done.stderr else f"there was no warning of an old cast\n{done.stderr}"
 
     return run
 
@@ -137,5 +137,5 @@ for command in compilers():
     name = os.path.basename(command[-1])
     ways = ONE_WAY if "i686" in name else WAYS["clang" if is_clang(command) else "gcc"]
     cases += [(f"no warning: {name} {' '.join(how)}", clean(command, how)) for how in ways]
-    cases += [(f"{name} would warn", tells(command))]
+    cases += [(f"{name} warns of an old cast", tells(command))]
 report.run(cases, workers=2)

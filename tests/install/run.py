@@ -1,4 +1,4 @@
-"""run.py ROOT VERSION -- COMPILER...: the ways to have kaio in a project: copied, as a Meson subproject, installed."""
+"""run.py ROOT VERSION -- COMPILER...: the ways to use kaio in a project: copied, as a Meson subproject, installed."""
 
 import filecmp
 import json
@@ -16,7 +16,7 @@ root, version, compiler = sys.argv[1], sys.argv[2], sys.argv[4:]
 application = os.path.join(os.path.dirname(os.path.abspath(__file__)), "application")
 temporary = tempfile.TemporaryDirectory()
 environment = {**os.environ, "CXX": shlex.join(compiler)}
-# Set by the configuration that is tested; here they would leak into the small projects.
+# The configuration under test sets these, and they would affect the small projects here.
 for name in ("PKG_CONFIG_PATH", "CXXFLAGS", "LDFLAGS", "DESTDIR"):
     environment.pop(name, None)
 
@@ -37,7 +37,7 @@ def expect(what, actual, expected):
 
 
 def compiled(name, *flags):
-    """What the application prints when it is compiled with these flags and nothing else."""
+    """Compiles the application with these flags and no others. Returns what it prints."""
     program = os.path.join(temporary.name, name)
     command(*compiler, "-std=c++20", os.path.join(application, "main.cpp"), *flags, "-o", program)
     return command(program)
@@ -71,7 +71,7 @@ def installed():
 
     differing = same(os.path.join(root, "include", "kaio"), os.path.join(there, "usr", "include", "kaio"))
     if differing:
-        return f"not installed as they are: {differing}"
+        return f"installed headers that differ: {differing}"
 
     found = {"PKG_CONFIG_PATH": os.path.join(there, "usr", "share", "pkgconfig"), "PKG_CONFIG_SYSROOT_DIR": there}
     flags = shlex.split(command("pkg-config", "--cflags", "--libs", "kaio", **found))
@@ -83,7 +83,7 @@ def installed():
 
 
 def same(one, other):
-    """The names that differ between two trees."""
+    """Returns the names that differ between two trees."""
     compared = filecmp.dircmp(one, other)
     return (
         compared.left_only
@@ -101,9 +101,9 @@ def described():
 try:
     report.run(
         [
-            ("copied headers need nothing but -I, and version.hpp has the project's version", copied),
-            ("a Meson subproject needs dependency('kaio') alone, and builds nothing of kaio's", subproject),
-            ("installed headers are found through pkg-config", installed),
+            ("copied headers need only -I, and version.hpp has the project's version", copied),
+            ("a Meson subproject needs only dependency('kaio'), and builds nothing of kaio", subproject),
+            ("pkg-config finds installed headers", installed),
             ("the changelog has the version", described),
         ]
     )

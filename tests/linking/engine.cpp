@@ -1,4 +1,4 @@
-// A shared object that makes a loop and runs it in a thread of its own, for a plug-in to use.
+// A shared object that makes a loop and runs it in its own thread. A plug-in uses the loop.
 #include <cstdlib>
 #include <thread>
 

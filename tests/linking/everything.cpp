@@ -1,4 +1,4 @@
-// Uses all of kaio, so that its variables, if it has any, are in the object file.
+// Uses all of kaio, so that the object file has all variables that the headers define, if there are any.
 #include <fcntl.h>
 
 #include <kaio/kaio.hpp>

@@ -1,4 +1,4 @@
-// host ENGINE PLUGIN: a program that loads both shared objects, and says what it saw.
+// host ENGINE PLUGIN: a program that loads both shared objects, uses them, and prints the results.
 #include <cstdio>
 
 #include <dlfcn.h>
@@ -11,7 +11,7 @@ template <class Function> Function* find(void* object, const char* name) {
 }
 
 int main(int argc, char** argv) {
-    alarm(20); // a post that is never heard
+    alarm(20); // for a post that never arrives
     if (argc != 3) return 2;
     void* const engine = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
     void* const plugin = dlopen(argv[2], RTLD_NOW | RTLD_LOCAL);

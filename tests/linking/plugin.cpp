@@ -1,4 +1,4 @@
-// A shared object that is handed a loop which another one made: it runs it, submits to it, and posts to it.
+// A shared object that gets a loop which another shared object made. It submits to the loop, runs it and posts to it.
 #include <condition_variable>
 #include <mutex>
 
@@ -6,7 +6,7 @@
 
 #include <kaio/kaio.hpp>
 
-// Bytes that were read, or a negative errno.
+// Returns the number of bytes that were read, or a negative errno.
 extern "C" [[gnu::visibility("default")]] int plugin_read(kaio::loop* loop) {
     auto file = kaio::file::try_open("/dev/zero", O_RDONLY);
     if (!file) return -file.error().value();
@@ -18,7 +18,7 @@ extern "C" [[gnu::visibility("default")]] int plugin_read(kaio::loop* loop) {
     return static_cast<int>(res);
 }
 
-// Returns when the loop's thread has called what was posted, `count` times.
+// Posts `count` times. Returns when the loop's thread has called every post.
 extern "C" [[gnu::visibility("default")]] void plugin_post(kaio::loop* loop, int count) {
     std::mutex mutex;
     std::condition_variable changed;

@@ -1,4 +1,4 @@
-"""run.py INCLUDE COMPILER...: programs of several parts that all include kaio."""
+"""run.py INCLUDE COMPILER...: programs whose several parts all include kaio."""
 
 import os
 import re
@@ -77,7 +77,7 @@ def shared_types_do_not_link(difference):
         command = [*compiler, difference, one, other, "-o", path("shared")]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode == 0:
-            return "links, although its parts mean different things by kaio::loop"
+            return "the program links, although kaio::loop differs between its parts"
         return None if "shared_task" in done.stderr else done.stderr
 
     return case
@@ -91,20 +91,20 @@ def one_layout():
         try:
             said[way] = run(build(f"sizes{number}", *flags, source("sizes.cpp")))
         except RuntimeError:
-            if way != "AddressSanitizer":  # whose library may not be here
+            if way != "AddressSanitizer":  # its library may be missing
                 raise
     different = [f"{way}:\n{sizes}" for way, sizes in said.items() if sizes != said["plain"]]
     return "\n".join([f"plain:\n{said['plain']}", *different]) if different else None
 
 
 def no_variables():
-    """Two shared objects can each have a copy of whatever a header defines, so it defines no variable that changes."""
+    """Two shared objects can each have a copy of what a header defines, so no header defines a changing variable."""
     object_file = build("everything.o", "-c", source("everything.cpp"))
     listed = subprocess.run(["nm", "-C", "--format=sysv", object_file], capture_output=True, text=True, check=True).stdout
     symbols = [[column.strip() for column in line.split("|")] for line in listed.splitlines() if line.count("|") >= 6]
     if not any("everything()" in symbol[0] for symbol in symbols):
         return f"nm shows no functions:\n{listed[:2000]}"
-    # An error category is constant after its first use, and errors compare by std::errc in whichever copy.
+    # An error category is constant after its first use, and errors of different copies compare by std::errc.
     category = re.compile(r"kaio::\w+::detail::words_of<.*>\(\)::(storage|one)|guard variable for .*words_of<")
     changing = [s[0] for s in symbols if "kaio::" in s[0] and not category.search(s[0]) and re.match(r"\.(t?bss|t?data)(?!\.rel\.ro)", s[6])]
     return f"variables that may exist twice: {', '.join(changing)}" if changing else None
@@ -123,7 +123,7 @@ cases += [
     for what, flag in (("exceptions", "-fno-exceptions"), ("AddressSanitizer", "-fsanitize=address"))
 ]
 cases += [
-    ("classes have the same size however they are built", one_layout),
+    ("classes have the same size in every build", one_layout),
     ("no header defines a variable that changes", no_variables),
 ]
 report.run(cases, workers=2)

@@ -1,4 +1,4 @@
-// A program with exceptions, one part of which is built without them.
+// A program with exceptions. One of its parts is built without them.
 #include <cstdio>
 #include <stdexcept>
 #include <system_error>

@@ -1,4 +1,4 @@
-// A part that is built with -fno-exceptions. Its interface has nothing of kaio's, unless SHARED asks for that.
+// A part that is built with -fno-exceptions. With SHARED its interface has a type of kaio, otherwise it has none.
 #include <fcntl.h>
 
 #include <kaio/kaio.hpp>

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""compile.py INCLUDE [--time]: what kaio's headers cost to compile with g++ in a program that already includes what most
-programs do (docs/decisions/compile-cost.md): the instructions of the compiler with kaio, over those without, have a limit.
+"""compile.py INCLUDE [--time]: what kaio's headers cost to compile with g++ in a program that already includes what
+most programs include. The ratio of the compiler's instructions with and without kaio has a limit, as
+docs/decisions/compile-cost.md explains.
 
---time prints CPU times instead, medians of interleaved runs, and judges nothing."""
+--time prints CPU times instead (medians of interleaved runs), and has no limit."""
 
 import os
 import resource
@@ -18,7 +19,7 @@ import report
 
 include = sys.argv[1]
 yardstick = ["vector", "string", "memory", "map", "algorithm", "functional", "chrono"]
-# × the instructions of the yardstick alone: the figure of November 2026 (1.102, g++ 12), plus 5 %.
+# As a multiple of the instructions of the yardstick alone: the figure of November 2026 (1.102, g++ 12), plus 5 %.
 limits = {"kaio/kaio.hpp": 1.16}
 
 

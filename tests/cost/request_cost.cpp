@@ -1,5 +1,5 @@
-// request_cost FORM REQUESTS: reads so many 4 KiB blocks of a file in memory, 32 at a time, at random offsets, in one
-// of five forms that do the same work. For counting instructions and system calls from outside (run.py).
+// request_cost FORM REQUESTS: reads this many 4 KiB blocks of a file in memory, 32 at a time, at random offsets, in one
+// of five forms that do the same work. run.py counts its instructions and system calls.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -25,7 +25,7 @@ struct work {
     int fd;
     unsigned long total;
     unsigned long issued = 0, done = 0;
-    std::uint64_t random = 88172645463325252u; // xorshift64: cheap, so that it hides nothing
+    std::uint64_t random = 88172645463325252u; // xorshift64: cheap, so that it does not dominate
     std::byte* buffers[depth];
 
     std::int64_t offset() {
@@ -41,7 +41,7 @@ struct work {
     }
 };
 
-// What a good engineer writes by hand: each iocb filled in whole, events read where they lie, one store to head.
+// What a good engineer writes by hand: it fills in each whole iocb, reads events in place, and stores head once.
 void hand(work& w) {
     struct ring {
         unsigned id, nr, head, tail, magic, compat, incompat, header_length;
@@ -135,14 +135,14 @@ void owned(work& w) {
 }
 
 void coroutine(work& w) {
-    kaio::loop loop(depth, with_ring());
-    auto const reader = [](work& of, kaio::loop& in, std::span<std::byte> buffer) -> kaio::task<> {
+    auto const reader = [](work& job, kaio::loop& loop, std::span<std::byte> buffer) -> kaio::task<> {
         do {
-            ++of.issued;
-            kaio::io_result const r = co_await in.submit(kaio::read(of.fd, buffer, of.offset()));
-            of.check(r.res());
-        } while (of.issued < of.total);
+            ++job.issued;
+            kaio::io_result const r = co_await loop.submit(kaio::read(job.fd, buffer, job.offset()));
+            job.check(r.res());
+        } while (job.issued < job.total);
     };
+    kaio::loop loop(depth, with_ring());
     for (std::size_t slot = 0; slot < depth; ++slot) kaio::spawn(loop, reader(w, loop, w.buffer(slot)));
     loop.run();
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""run.py REQUEST-COST: what a request costs in user space, as figures that don't depend on the weather: instructions
-(callgrind, the difference of two run lengths) and system calls (strace -c), against a loop written by hand."""
+"""run.py REQUEST-COST: what a request costs in user space, compared with a loop written by hand. The figures do not
+depend on how busy the machine is: instructions (callgrind, the difference of two run lengths) and system calls
+(strace -c)."""
 
 import os
 import re
@@ -15,8 +16,8 @@ import report
 
 program = sys.argv[1]
 short, long = 20_000, 60_000
-# Instructions more than the loop written by hand. GCC keeps each temporary of a co_await expression in the coroutine's
-# frame, the 64 bytes of the request among them, which clang does not: there a coroutine costs what a callback costs.
+# Instructions on top of the loop written by hand. GCC keeps each temporary of a co_await expression in the coroutine's
+# frame, including the 64 bytes of the request. Clang does not: there a coroutine costs what a callback costs.
 limits = {"raw": 4, "owned": 16, "coroutine": 48, "callback": 31}
 
 
@@ -51,7 +52,7 @@ def system_calls(form):
         if calls.get("io_submit", 0) > short // 32:
             return f"more than {short // 32} io_submit: {' '.join(command)}"
         if calls.get("io_getevents", 0) or calls.get("io_pgetevents", 0):
-            return f"there should be no io_getevents, on tmpfs: {' '.join(command)}"
+            return f"on tmpfs there should be no io_getevents: {' '.join(command)}"
         return None
 
     return case

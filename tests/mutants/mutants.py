@@ -1,15 +1,15 @@
-"""The mutants: each breaks one promise of one header. `before` stands there exactly once."""
+"""The mutants: each breaks one promise of one header. `before` is in the header exactly once."""
 
 from typing import NamedTuple
 
 
 class Mutant(NamedTuple):
     header: str  # under include/kaio
-    promise: str  # that is broken
+    promise: str  # that the mutant breaks
     before: str
     after: str
     tests: tuple  # the programs that must notice
-    threads: bool = False  # noticed by ThreadSanitizer only
+    threads: bool = False  # only ThreadSanitizer notices it
 
 
 MUTANTS = []
@@ -28,11 +28,11 @@ breaks(
     "__atomic_store_n(&ring_->head, next >= nr_ ? next - nr_ : next, __ATOMIC_RELEASE);",
     "(void)next;",
 )
-breaks(*ring, "head moves on by what was copied", "unsigned const next = head + count;", "unsigned const next = head + there;")
+breaks(*ring, "head advances by the number of copied events", "unsigned const next = head + count;", "unsigned const next = head + there;")
 breaks(*ring, "no more events than are in flight", "if (there > announced()) return distrust();", "")
-breaks(*ring, "indices out of range are not believed", "if (head >= nr_ || tail >= nr_) return distrust();", "")
-breaks(*ring, "the magic is looked at", "ring->magic == aio_ring_magic && ", "")
-breaks(*ring, "the features are looked at", "ring->incompat_features == 0 && ", "")
+breaks(*ring, "a ring with indices out of range is not trusted", "if (head >= nr_ || tail >= nr_) return distrust();", "")
+breaks(*ring, "the magic number is checked", "ring->magic == aio_ring_magic && ", "")
+breaks(*ring, "the features are checked", "ring->incompat_features == 0 && ", "")
 breaks(*ring, "events behind the wrap-around follow the others", "std::memcpy(events + first,", "std::memcpy(events,")
 breaks(*ring, "the number of slots is a private copy", "unsigned const to_end = nr_ - head;", "unsigned const to_end = ring_->nr - head;")
 breaks(
@@ -50,16 +50,16 @@ breaks(
     threads=True,
 )
 
-# What moves by itself, the process and the kernel.
+# Members that reset when they are moved from, the process and the kernel.
 moving = ("sys/reset_on_move.hpp", "sys/reset_on_move")
 breaks(*moving, "moving leaves Empty behind", "value_(std::exchange(other.value_, Empty)) {}", "value_(other.value_) {}")
 breaks(*moving, "assigning by moving leaves Empty behind", "T const moved = std::exchange(other.value_, Empty);", "T const moved = other.value_;")
-breaks(*moving, "what is replaced is given back", "if (!(old == Empty)) Release{}(old);", "(void)old;")
+breaks(*moving, "a replaced value is released", "if (!(old == Empty)) Release{}(old);", "(void)old;")
 process = ("sys/process.hpp", "sys/process")
 breaks(*process, "a child does not have its parent's mark", "(void)::madvise(page, size, MADV_WIPEONFORK);", "")
 kernel = ("sys/kernel.hpp", "sys/kernel")
 breaks(*kernel, "an error is a negative errno", "return result < 0 ? -errno : result;", "return result;")
-breaks(*kernel, "EPERM for io_pgetevents reads as ENOSYS", "return result == -EPERM ? -ENOSYS : result;", "return result;")
+breaks(*kernel, "io_pgetevents returns ENOSYS instead of EPERM", "return result == -EPERM ? -ENOSYS : result;", "return result;")
 breaks(*kernel, "the signal set has the kernel's size", "sigset_size = 8;", "sigset_size = 128;")
 breaks(*kernel, "now() is in nanoseconds", "std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec", "std::int64_t{t.tv_sec} * 1'000'000 + t.tv_nsec / 1000")
 breaks("sys/kernel.hpp", "sys/kernel", "a child does not get the ring", "(void)::madvise(memory, size, MADV_DONTFORK);", "(void)memory, (void)size;")
@@ -79,10 +79,10 @@ breaks(*result, "an event names its result", "inline io_result io_event::result(
 durations = ("io/duration.hpp", "io/duration")
 breaks(*durations, "a duration is rounded up", "return whole + (static_cast<long double>(whole) < ns);", "return whole;")
 breaks(*durations, "a negative duration is 0", "if (!(ns > 0)) return 0;", "")
-breaks(*durations, "a long duration is for ever", "if (ns >= 9.2e18L) return unlimited;", "")
+breaks(*durations, "a long duration is forever", "if (ns >= 9.2e18L) return unlimited;", "")
 breaks("io/view.hpp", "sys/abi", "nobody writes through a view of const", "To (*&target)[]) { target = source; };", "To (*&target)[]) { target; source; };")
 
-breaks("io/view.hpp", "io/view", "the last are the last", "data_ + (size_ - count), count", "data_, count")
+breaks("io/view.hpp", "io/view", "last() returns the last elements", "data_ + (size_ - count), count", "data_, count")
 
 # Memory.
 buffer = ("io/aligned_buffer.hpp", "io/aligned_buffer")
@@ -96,22 +96,22 @@ pool = ("io/buffer_pool.hpp", "io/buffer_pool")
 header = ("io/detail/pool_header.hpp", "io/buffer_pool")
 breaks(*header, "a handle returns its own buffer", "free_count++] = place.index;", "free_count++] = 0;")
 breaks(*pool, "buffers are aligned and apart", "stride = detail::round_up(size, alignment);", "stride = size;")
-breaks(*pool, "an empty pool gives none", "if (available() == 0) return {};", "if (count() == 0) return {};")
-breaks("io/detail/pool_header.hpp", "limits/huge_pages", "huge pages that can't be had are given up", "if ((huge_pages = touch_huge_pages())) return true;", "if ((huge_pages = true)) return true;")
+breaks(*pool, "an empty pool returns no buffer", "if (available() == 0) return {};", "if (count() == 0) return {};")
+breaks("io/detail/pool_header.hpp", "limits/huge_pages", "a pool that gets no huge pages uses ordinary ones", "if ((huge_pages = touch_huge_pages())) return true;", "if ((huge_pages = true)) return true;")
 breaks(*header, "a child may destroy a pool whose buffers are out", "pool->process && *pool->process == mark_of_child;", "false;")
 memory = ("io/detail/memory_limit.hpp", "io/memory_error")
-breaks(*memory, "too many mappings are the cause", "if (there + 4 < most) return false;", "if (most != 0) return false;")
-breaks(*memory, "what is locked is the cause", "if (errno != EAGAIN) return false;", "if (errno != ENOMEM) return false;")
+breaks(*memory, "too many mappings are recognised as the cause", "if (there + 4 < most) return false;", "if (most != 0) return false;")
+breaks(*memory, "locked memory is recognised as the cause", "if (errno != EAGAIN) return false;", "if (errno != ENOMEM) return false;")
 
 # Files and requests.
 file = ("io/file.hpp", "io/file")
 breaks(*file, "a file is closed", "const noexcept { ::close(fd); }", "const noexcept { (void)fd; }")
 breaks(*file, "a file does not outlive exec", "flags | O_CLOEXEC | O_LARGEFILE", "flags | O_LARGEFILE")
-breaks(*file, "open goes on after a signal", "while (fd < 0 && errno == EINTR);", "while (false);")
+breaks(*file, "open is retried after a signal", "while (fd < 0 && errno == EINTR);", "while (false);")
 breaks(*file, "an adopted file knows that it is direct", "if (flags < 0) return failure(errno);\n        return file(fd, (flags & O_DIRECT) != 0);", "if (flags < 0) return failure(errno);\n        return file(fd, false);")
 breaks("io/file.hpp", "filesystems/direct", "O_DIRECT that is ignored is not direct", "return o_direct_ && support_ != direct_support::unsupported;", "return o_direct_;")
 breaks(*file, "a pipe has no direct I/O", "                support_ = direct_support::unsupported; // O_DIRECT makes packets there\n", "")
-breaks(*file, "close says what the file system says", "if (fd >= 0 && ::close(fd) != 0) return", "if (fd >= 0 && ::close(fd) > 0) return")
+breaks(*file, "close reports the file system's error", "if (fd >= 0 && ::close(fd) != 0) return", "if (fd >= 0 && ::close(fd) > 0) return")
 breaks(*file, "a device has a size", "S_ISBLK(status.st_mode) && ", "false && ")
 request = ("io/request.hpp", "io/request")
 breaks(*request, "a length is in bytes", "std::size(buffer) * sizeof(element_of<Buffer>);", "std::size(buffer);")
@@ -122,26 +122,26 @@ breaks(*request, "an offset must be aligned too", "(size | static_cast<std::uint
 
 # The context.
 context = ("io/context.hpp", "io/context")
-breaks("io/context.hpp", "seccomp/untrusted_ring", "what was refused can give no event", "add(announced_, accepted - count);", "")
+breaks("io/context.hpp", "seccomp/untrusted_ring", "a refused request accounts for no event", "add(announced_, accepted - count);", "")
 breaks(*context, "what is being submitted is not in flight", "return load(announced_) - reaped();", "return load(accepted_) - reaped();")
-breaks(*context, "a refusal says why", "return {0, taken == 0 ? EAGAIN : static_cast<int>(-taken)};", "return {0, EAGAIN};")
-breaks(*context, "what is behind a part is submitted", "return submit_rest(batch, answer.accepted());", "return answer;")
-breaks(*context, "a part is accepted", "        add(accepted_, accepted);\n", "")
-breaks(*context, "a batch's parts are all counted", "            accepted += answer.accepted();", "            accepted = answer.accepted();")
-breaks(*context, "nobody waits for more than is in flight", "min > due) min = due;", "min > due) (void)due;")
-breaks(*context, "events of the call follow those of the ring", "get_events(events.subspan(taken),", "get_events(events.first(events.size() - taken),")
-breaks(*context, "events of the call are counted", "if (count > 0) count_taken(events.data(), static_cast<unsigned>(count));", "")
-breaks(*context, "destroying gives the context back", "            policy.io_destroy(id);\n", "")
-breaks(*context, "destroying gives the mark back", "            policy.unmark_process(process);\n        }", "        }")
+breaks(*context, "a refusal has its reason", "return {0, taken == 0 ? EAGAIN : static_cast<int>(-taken)};", "return {0, EAGAIN};")
+breaks(*context, "requests behind an accepted part are submitted", "return submit_rest(batch, answer.accepted());", "return answer;")
+breaks(*context, "an accepted part is counted", "        add(accepted_, accepted);\n", "")
+breaks(*context, "all accepted parts of a batch are counted", "            accepted += answer.accepted();", "            accepted = answer.accepted();")
+breaks(*context, "a wait is for no more than is in flight", "min > due) min = due;", "min > due) (void)due;")
+breaks(*context, "events from the call follow those from the ring", "get_events(events.subspan(taken),", "get_events(events.first(events.size() - taken),")
+breaks(*context, "events from the call are counted", "if (count > 0) count_taken(events.data(), static_cast<unsigned>(count));", "")
+breaks(*context, "destroying a context calls io_destroy", "            policy.io_destroy(id);\n", "")
+breaks(*context, "destroying a context returns its mark", "            policy.unmark_process(process);\n        }", "        }")
 breaks(*context, "a child can't use its parent's context", "return __atomic_load_n(process.get(), __ATOMIC_RELAXED) == mark_of_process; }", "return process.get() != &mark_of_nobody; }")
-breaks(*context, "making do has a floor", "capacity / 2 > options.at_least ? capacity / 2 : options.at_least;", "capacity / 2;")
+breaks(*context, "at_least limits how small the capacity becomes", "capacity / 2 > options.at_least ? capacity / 2 : options.at_least;", "capacity / 2;")
 breaks(*context, "a cancelled poll is a success", "answer == 0 || answer == -EINPROGRESS", "answer == 0")
-breaks(*context, "the limit of a wait is kept", "limit.ns() % 1'000'000'000};", "0};")
+breaks(*context, "a wait keeps its time limit", "limit.ns() % 1'000'000'000};", "0};")
 
 # The simulated kernel.
 simulated = ("sim/kernel.hpp", "sim/world")
-breaks(*simulated, "time passes when somebody looks", "void look() const noexcept { world_->look(); }", "void look() const noexcept {}")
-breaks(*simulated, "time passes between two looks", "void relax() const noexcept { world_->relax(); }", "void relax() const noexcept {}")
+breaks(*simulated, "a look at the ring takes time", "void look() const noexcept { world_->look(); }", "void look() const noexcept {}")
+breaks(*simulated, "relaxing between two looks takes time", "void relax() const noexcept { world_->relax(); }", "void relax() const noexcept {}")
 
 # The loop's parts.
 queue = ("loop/detail/request_queue.hpp", "loop/submitting")

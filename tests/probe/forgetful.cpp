@@ -1,5 +1,5 @@
-// forgetful FOLDER [FUSE OPTIONS] MOUNTPOINT: FOLDER again, as a file system such as GlusterFS has it: there is no
-// O_TMPFILE, and a file that has lost its last name can be used through what is open, but not be opened again.
+// forgetful FOLDER [FUSE OPTIONS] MOUNTPOINT: mounts FOLDER again as a file system like GlusterFS. It has no O_TMPFILE.
+// A file that has lost its last name can be used through open descriptors, but can't be opened again.
 #define FUSE_USE_VERSION 31
 
 #include <cerrno>
@@ -21,7 +21,7 @@ int answer(int result) { return result == 0 ? 0 : -errno; }
 int descriptor(const fuse_file_info* file) { return static_cast<int>(file->fh); }
 
 void* start(fuse_conn_info*, fuse_config* config) {
-    config->hard_remove = 1; // no hidden name for what is open
+    config->hard_remove = 1; // no hidden names for open files
     config->nullpath_ok = 1;
     return nullptr;
 }
@@ -45,12 +45,12 @@ int truncate_file(const char* path, off_t size, fuse_file_info* file) {
 }
 int unlink_file(const char* path) { return answer(::unlink((root + path).c_str())); }
 
-int read_file(const char*, char* to, std::size_t size, off_t at, fuse_file_info* file) {
-    auto const done = ::pread(descriptor(file), to, size, at);
+int read_file(const char*, char* buffer, std::size_t size, off_t at, fuse_file_info* file) {
+    auto const done = ::pread(descriptor(file), buffer, size, at);
     return done < 0 ? -errno : static_cast<int>(done);
 }
-int write_file(const char*, const char* from, std::size_t size, off_t at, fuse_file_info* file) {
-    auto const done = ::pwrite(descriptor(file), from, size, at);
+int write_file(const char*, const char* buffer, std::size_t size, off_t at, fuse_file_info* file) {
+    auto const done = ::pwrite(descriptor(file), buffer, size, at);
     return done < 0 ? -errno : static_cast<int>(done);
 }
 int sync_file(const char*, int, fuse_file_info* file) { return answer(::fsync(descriptor(file))); }
@@ -60,11 +60,11 @@ int allocate(const char*, int mode, off_t at, off_t size, fuse_file_info* file) 
 int release_file(const char*, fuse_file_info* file) { return answer(::close(descriptor(file))); }
 int get_room(const char*, struct statvfs* room) { return answer(::statvfs(root.c_str(), room)); }
 
-// Without folders of its own, so there is one to list; with nullpath_ok its name is not always passed.
-int list(const char*, void* to, fuse_fill_dir_t fill, off_t, fuse_file_info*, fuse_readdir_flags) {
+// The file system has no other folders, so this one is listed. With nullpath_ok its name is not always passed.
+int list(const char*, void* entries, fuse_fill_dir_t fill, off_t, fuse_file_info*, fuse_readdir_flags) {
     DIR* const folder = ::opendir(root.c_str());
     if (!folder) return -errno;
-    while (const dirent* const entry = ::readdir(folder)) fill(to, entry->d_name, nullptr, 0, {});
+    while (const dirent* const entry = ::readdir(folder)) fill(entries, entry->d_name, nullptr, 0, {});
     ::closedir(folder);
     return 0;
 }

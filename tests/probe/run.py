@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""run.py [KAIO-PROBE [KAIO-BENCH [FORGETFUL]]]: runs kaio-probe on tmpfs and on ext4 over a loop device, and holds it to
-what is sure about them; then bad arguments, refusals of all kinds (with seccomp filters made here), and that nothing
-stays behind. Where a file system is odd, kaio-bench must get along with it too."""
+"""run.py [KAIO-PROBE [KAIO-BENCH [FORGETFUL]]]: runs kaio-probe on tmpfs and on ext4 over a loop device, and compares
+what it reports with what is certain about them. Then it tries bad arguments and refusals of all kinds (with seccomp
+filters made here), and checks that nothing is left behind. On odd file systems it runs kaio-bench too."""
 
 import contextlib
 import ctypes
@@ -22,7 +22,7 @@ import report
 program, bench, forgetful_program = (sys.argv[1:] + [""] * 3)[:3]
 memory = "/dev/shm"
 tools = os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"
-# "Sure" is what holds on every kernel; what is measured in memory can't wait for a device.
+# Only what is certain on every kernel: requests in memory can't wait for a device.
 at_once_on_tmpfs = {"read", "vectored read", "overwrite", "vectored overwrite", "warm buffered read", "buffered write"}
 on_ext4 = {
     "read": "asynchronous",
@@ -51,19 +51,19 @@ def probe_json(folder, **more):
 
 
 def restrict(filters):
-    """Puts this process under a seccomp filter: for each (system call, errno, argument, bits) the call fails with the
-    errno if the argument has one of the bits; with no argument, always."""
-    load, jump_equal, jump_set, give = 0x20, 0x15, 0x45, 0x06
+    """Puts this process under a seccomp filter. For each (system call, errno, argument, bits), the call fails with the
+    errno if the argument has one of the bits, or always if the argument is None."""
+    load, jump_equal, jump_set, end = 0x20, 0x15, 0x45, 0x06
     code = [(load, 0, 0, 0)]
     for call, errno, argument, bits in filters:
-        fail = (give, 0, 0, 0x50000 | errno)
-        # A call that is another one jumps over all of this; one that is this one loses its number to the argument.
+        fail = (end, 0, 0, 0x50000 | errno)
+        # Another call jumps over all of this. For this call the argument replaces the number, so the filter ends here.
         if argument is None:
             code += [(jump_equal, 0, 1, call), fail]
         else:
             code += [(jump_equal, 0, 4, call), (load, 0, 0, 16 + 8 * argument), (jump_set, 0, 1, bits), fail]
-            code += [(give, 0, 0, 0x7FFF0000)]
-    code += [(give, 0, 0, 0x7FFF0000)]
+            code += [(end, 0, 0, 0x7FFF0000)]
+    code += [(end, 0, 0, 0x7FFF0000)]
     packed = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in code))
 
     class Program(ctypes.Structure):
@@ -76,13 +76,13 @@ def restrict(filters):
 
 
 def refuse(call, errno, argument=None, bits=0):
-    """The filter for one call of x86-64 and AArch64, or a skip."""
+    """Returns the filter for one call of x86-64 and AArch64, or skips the test."""
     numbers = {
         "x86_64": {"io_setup": 206, "openat": 257, "io_uring_setup": 425, "sched_setscheduler": 144},
         "aarch64": {"io_setup": 0, "openat": 56, "io_uring_setup": 425, "sched_setscheduler": 119},
     }
     if platform.machine() not in numbers:
-        raise report.Skip("this test knows the system calls of x86-64 and AArch64 only")
+        raise report.Skip("this test knows only the system calls of x86-64 and AArch64")
     return [(numbers[platform.machine()][call], errno, argument, bits)]
 
 
@@ -92,7 +92,7 @@ def shell(*command):
 
 @contextlib.contextmanager
 def mounted(*options, device=None):
-    """A folder where `mount OPTIONS` has put something."""
+    """A folder on which `mount OPTIONS` has mounted something."""
     if os.geteuid() != 0:
         raise report.Skip("mounting needs root")
     with tempfile.TemporaryDirectory() as folder:
@@ -133,7 +133,7 @@ def forgetful():
     if not forgetful_program:
         raise report.Skip("libfuse is not installed (libfuse3-dev)")
     if not os.path.exists("/dev/fuse"):
-        raise report.Skip("no /dev/fuse here")
+        raise report.Skip("there is no /dev/fuse")
     with tempfile.TemporaryDirectory(dir=memory) as behind, tempfile.TemporaryDirectory() as folder:
         serving = subprocess.Popen([forgetful_program, behind, "-f", folder], stderr=subprocess.PIPE, text=True)
         try:
@@ -144,7 +144,7 @@ def forgetful():
             yield folder
         finally:
             subprocess.run(["umount", "--lazy", folder] if os.geteuid() == 0 else ["fusermount3", "-uz", folder], capture_output=True)
-            serving.communicate(timeout=30)  # it ends with its mount
+            serving.communicate(timeout=30)  # the server ends when it is unmounted
 
 
 def wrong_shape(found, more=()):
@@ -176,7 +176,7 @@ def other_verdicts(found, expected):
 def on_tmpfs():
     found = probe_json(memory)
     if not found["file_system"] or found["file_system"]["type"] != "tmpfs":
-        raise report.Skip(f"{memory} is no tmpfs of its own")
+        raise report.Skip(f"{memory} is not a tmpfs mount")
     if not found["direct"]:
         raise report.Skip("this tmpfs has no O_DIRECT (6.6)")
     flags = {flag["name"]: flag for flag in found["flags"]}
@@ -201,7 +201,7 @@ def over_loop_device(filters=None):
 
 
 def benched(*arguments):
-    """What kaio-bench says of its one medium, as JSON."""
+    """Returns what kaio-bench reports on one medium, as JSON."""
     if not bench:
         raise report.Skip("kaio-bench is not built")
     short = ["--runtime=0.005", "--ramp_time=0", "--rounds=1", "--size=4m", "--iodepth=1", "--ioengine=raw-ring", "--quiet"]
@@ -219,7 +219,7 @@ def with_direct_ignored():
         words = subprocess.run([bench, "--directory=" + folder, "--size=4m", "--runtime=0.005", "--rounds=1", "--iodepth=1",
                                 "--ioengine=raw-ring"], capture_output=True, text=True, timeout=120).stdout if bench else ""
     if found["alignment"]["found_by"] == "default" and not found["direct_ignored"]:
-        with ext4() as folder:  # whether statx says anything is known where it says yes
+        with ext4() as folder:  # if statx reports anything, it reports it here
             if probe_json(folder)["alignment"]["found_by"] == "default":
                 raise report.Skip("this kernel does not report direct I/O (6.1)")
     if not found["direct"] or not found["direct_ignored"]:
@@ -233,7 +233,7 @@ def with_direct_ignored():
 
 def name_of_any_bytes():
     with tempfile.TemporaryDirectory(dir=memory) as above:
-        folder = os.path.join(os.fsencode(above), b"b\xff\xfe\xc3(d")  # no UTF-8 in three ways
+        folder = os.path.join(os.fsencode(above), b"b\xff\xfe\xc3(d")  # three ways not to be UTF-8
         os.mkdir(folder)
         found = probe_json(folder)
         plain = probe_json(above)
@@ -313,14 +313,14 @@ def without_io_uring(errno, cause):
 
 
 def without_o_tmpfile():
-    """Not every file system has it, and where it is missing the file's name must go at once."""
+    """Not every file system has O_TMPFILE. Without it the file must lose its name at once."""
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         found = probe_json(folder, filters=refuse("openat", 95, 2, 0o20000000))
         return wrong_shape(found) or (f"left behind: {os.listdir(folder)}" if os.listdir(folder) else None)
 
 
 def interrupted(by, filters=None):
-    """Sent as soon as the probe has its temporary file, which is then seen to have no name."""
+    """The signal is sent as soon as the probe has its temporary file. The file must have no name then."""
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         running = subprocess.Popen(
             [program, "--repetitions", "10000", folder],
@@ -330,7 +330,7 @@ def interrupted(by, filters=None):
         has_file = False
         end = time.monotonic() + 30
         while not has_file and running.poll() is None and time.monotonic() < end:
-            with contextlib.suppress(FileNotFoundError):  # a descriptor that was closed meanwhile
+            with contextlib.suppress(FileNotFoundError):  # the descriptor was closed meanwhile
                 for number in os.listdir(f"/proc/{running.pid}/fd"):
                     has_file |= os.readlink(f"/proc/{running.pid}/fd/{number}").startswith(folder + "/")
         running.send_signal(by)
@@ -341,18 +341,18 @@ def interrupted(by, filters=None):
 
 
 def need_program():
-    raise report.Skip("kaio-probe is not built: that takes -Dbench=enabled, CLI11, fmt and nlohmann-json")
+    raise report.Skip("kaio-probe is not built: it needs -Dbench=enabled, CLI11, fmt and nlohmann-json")
 
 
 missing = contextlib.nullcontext("/no/such/folder")
 cases = [
     ("tmpfs completes at once", on_tmpfs),
     ("ext4 over a loop device", over_loop_device),
-    ("ext4, where it may not go before other threads", lambda: over_loop_device(refuse("sched_setscheduler", 1))),
-    ("ext4 that accepts O_DIRECT and ignores it", with_direct_ignored),
-    ("a file system that forgets what has no name", on_a_forgetful_one),
-    ("a folder whose name is no UTF-8", name_of_any_bytes),
-    ("a mount point whose name is no UTF-8", mount_point_of_any_bytes),
+    ("ext4, where the probe may not raise its priority", lambda: over_loop_device(refuse("sched_setscheduler", 1))),
+    ("ext4 that accepts O_DIRECT but ignores it", with_direct_ignored),
+    ("a file system that forgets files without a name", on_a_forgetful_one),
+    ("a folder whose name is not UTF-8", name_of_any_bytes),
+    ("a mount point whose name is not UTF-8", mount_point_of_any_bytes),
     ("the table has every operation", as_table),
     ("a folder that does not exist", lambda: refuses(1, "No such file", "give a directory", folder=missing)),
     ("a file", lambda: refuses(1, "Not a directory", "lies in", arguments=[program])),
@@ -360,7 +360,7 @@ cases = [
     ("a full file system", lambda: refuses(1, "MiB free", "another", folder=mounted("-t", "tmpfs", "-o", "size=1m"))),
     ("no folder", lambda: refuses(2, "DIR is required")),
     ("an odd block", lambda: refuses(2, "power of two", arguments=["--block", "3000", memory])),
-    ("a block that is no number", lambda: refuses(2, "--block", arguments=["--block", "many", memory])),
+    ("a block that is not a number", lambda: refuses(2, "--block", arguments=["--block", "many", memory])),
     ("too few repetitions", lambda: refuses(2, "20 to", arguments=["--repetitions", "1", memory])),
     ("no native AIO", lambda: refuses(1, "no native AIO", arguments=[memory], filters=refuse("io_setup", 38))),
     ("native AIO forbidden", lambda: refuses(1, "security policy", arguments=[memory], filters=refuse("io_setup", 1))),

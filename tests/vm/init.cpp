@@ -1,5 +1,5 @@
-// The first and only process of a virtual machine of tests/vm/run: loads the modules, mounts a disk, runs the test
-// programs one after another, says on the console how each ended, and switches the machine off.
+// The first and only process of a virtual machine of tests/vm/run. It loads the modules, mounts a disk, runs the test
+// programs one after another, prints on the console how each ended, and switches the machine off.
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
@@ -62,13 +62,14 @@ void run(const std::string& program) {
     std::fflush(stdout);
     pid_t const child = ::fork();
     if (child == 0) {
-        ::execl(program.c_str(), program.c_str(), "~*million*", nullptr); // but those, a minute each in an emulator
+        // Without the tests that take a minute each in an emulator.
+        ::execl(program.c_str(), program.c_str(), "~*million*", nullptr);
         std::printf("%s: %s\n", program.c_str(), std::strerror(errno));
         std::fflush(stdout);
         ::_exit(127);
     }
     int status = 0;
-    for (pid_t ended = 0; ended != child;) ended = ::waitpid(-1, &status, 0); // orphans are ours too
+    for (pid_t ended = 0; ended != child;) ended = ::waitpid(-1, &status, 0); // this process inherits orphans too
     std::printf("\n@end %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status));
 }
 

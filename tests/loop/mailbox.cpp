@@ -44,8 +44,8 @@ TEST_CASE("what a thread posts runs on the loop's thread, in order, and wakes a 
                 });
                 if (i % 50 == 0) std::this_thread::sleep_for(100us); // so that it falls asleep now and then
             }
-            loop.post([&] { loop.release(); });
             loop.post([&] { loop.hold(); });
+            loop.post([&] { loop.release(); });
         });
     std::size_t called = 0;
     while (called < threads * (posts + 2)) called += loop.run_one();

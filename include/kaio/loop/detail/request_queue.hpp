@@ -16,6 +16,7 @@
 #include <kaio/loop/detail/operation_core.hpp>
 #include <kaio/loop/detail/operation_list.hpp>
 #include <kaio/loop/detail/poll_list.hpp>
+#include <kaio/sys/narrow.hpp>
 #include <kaio/sys/reset_on_move.hpp>
 
 namespace kaio::inline KAIO_BUILD::detail {
@@ -68,7 +69,7 @@ public:
     void completed(view<io_event> events) noexcept {
         kernel_full_ = false;
         refusals_ = 0;
-        set_room(room_ + static_cast<unsigned>(events.size()));
+        set_room(room_ + narrow<unsigned>(events.size()));
         if (!polls_.empty()) [[unlikely]]
             unlink_polls(events);
         if (!waiting_.empty()) [[unlikely]]

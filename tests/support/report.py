@@ -1,6 +1,9 @@
-"""What the script tests share: test cases that are counted, and the lines that tests/run adds up."""
+"""What the script tests share: test cases that are counted, and the lines that say so; and what adds those lines up."""
 
+import collections
+import json
 import os
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -37,6 +40,54 @@ def run(cases, workers=1):
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     sys.stdout.flush()
     sys.exit(1 if failed else 0)
+
+
+class Totals:
+    """Adds up what the test programs said at their end, for tests/run and tests/vm/run."""
+
+    SUMMARY = re.compile(r"(\d+) passed, (\d+) failed, (\d+) skipped")
+
+    def __init__(self):
+        self.programs = self.passed = self.failed = self.skipped = 0
+        self.reasons = collections.Counter()  # of the skips
+
+    def skip(self, what, reason):
+        """Counts, and prints, what is left out as a whole."""
+        print(f"skipped: {what}: {reason}")
+        self.skipped += 1
+        self.reasons[reason] += 1
+
+    def fail(self, what):
+        """Counts, and prints, what failed as a whole."""
+        print(f"failed: {what}")
+        self.failed += 1
+
+    def add(self, testlog):
+        """Adds a log of Meson's: a JSON object for each program, one a line."""
+        with open(testlog, encoding="utf-8") as file:
+            for test in map(json.loads, file):
+                self.add_program(test)
+
+    def add_program(self, test):
+        self.programs += 1
+        lines = test.get("stdout", "").strip().splitlines()
+        self.reasons.update(line.split(": ", 2)[-1] for line in lines if line.startswith("skipped: "))
+        summary = self.SUMMARY.fullmatch(lines[-1]) if lines else None
+        passed, failed, skipped = map(int, summary.groups()) if summary else (0, 0, 0)
+        self.passed += passed
+        self.failed += failed
+        self.skipped += skipped
+        # A crash, a timeout or a sanitizer's report at the exit is a failure that the program did not count.
+        if not summary or (failed == 0 and test.get("returncode", 1) != 0):
+            self.fail(f"{test['name']}: ended as {test['result']}, exit status {test.get('returncode')}")
+
+    def close(self):
+        """Prints each reason of a skip once, with its count, and at last the sum. Returns an exit status, which is a
+        failure's if anything failed or no program was run."""
+        for reason, count in sorted(self.reasons.items()):
+            print(f"skipped: {reason}" + (f" ({count} times)" if count > 1 else ""))
+        print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped", flush=True)
+        return 1 if self.failed > 0 or self.programs == 0 else 0
 
 
 def headers(include):

@@ -1,6 +1,6 @@
 // Memory for direct I/O, 4 KiB each: a pool's buffers, std::aligned_alloc and aligned_buffer. Each benchmark returns
 // what owns the memory, and Catch2 drops it within the time that it measures.
-#include "benchmark.hpp"
+#include <support/catch.hpp>
 
 #include <array>
 #include <cstdlib>

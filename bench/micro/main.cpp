@@ -1,9 +1,5 @@
 #define CATCH_CONFIG_RUNNER // Catch2 2 compiles its implementation here
 
-#include "benchmark.hpp"
-
-#if __has_include(<catch2/catch_session.hpp>)
-#include <catch2/catch_session.hpp>
-#endif
+#include <support/catch.hpp>
 
 int main(int argc, char* argv[]) { return Catch::Session().run(argc, argv); }

@@ -1,7 +1,7 @@
 // Taking events that are there: out of the ring, and by io_getevents. The requests are writes to /dev/null, made once;
 // head is then set back again and again, so that the same events are there to be taken and nothing but the taking is
 // timed.
-#include "benchmark.hpp"
+#include <support/catch.hpp>
 
 #include <cerrno>
 #include <string>

@@ -1,7 +1,7 @@
 // What the loop's slab costs: requests with handlers of several sizes through a loop on a kernel that does nothing,
 // which takes an operation out of the slab and gives it back each time; beside it, operations that need no slab, and
 // the heap.
-#include "benchmark.hpp"
+#include <support/catch.hpp>
 
 #include <array>
 #include <memory>

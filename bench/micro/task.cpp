@@ -1,5 +1,5 @@
 // What tasks cost: making, awaiting and finishing them; and requests that they await, on a kernel that does nothing.
-#include "benchmark.hpp"
+#include <support/catch.hpp>
 
 #include <utility>
 #include <vector>

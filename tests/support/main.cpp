@@ -4,13 +4,6 @@
 
 #include "catch.hpp"
 
-#if KAIO_TEST_CATCH == 3
-#include <catch2/catch_session.hpp>
-#include <catch2/catch_test_case_info.hpp>
-#include <catch2/reporters/catch_reporter_event_listener.hpp>
-#include <catch2/reporters/catch_reporter_registrars.hpp>
-#endif
-
 #include <algorithm>
 #include <cstdio>
 #include <string>
@@ -23,14 +16,8 @@ struct {
     std::vector<std::string> reasons; // of the running test case
 } count;
 
-#if KAIO_TEST_CATCH == 3
-using listener_base = Catch::EventListenerBase;
-#else
-using listener_base = Catch::TestEventListenerBase;
-#endif
-
-struct listener : listener_base {
-    using listener_base::listener_base;
+struct listener : test::event_listener {
+    using test::event_listener::event_listener;
 
     void testCaseStarting(const Catch::TestCaseInfo&) override { count.reasons.clear(); }
 
@@ -45,16 +32,8 @@ struct listener : listener_base {
             std::sort(count.reasons.begin(), count.reasons.end());
             count.reasons.erase(std::unique(count.reasons.begin(), count.reasons.end()), count.reasons.end());
             for (const std::string& reason : count.reasons)
-                std::printf("skipped: %s: %s\n", info(stats).name.c_str(), reason.c_str());
+                std::printf("skipped: %s: %s\n", test::name_of(stats).c_str(), reason.c_str());
         }
-    }
-
-    static const Catch::TestCaseInfo& info(const Catch::TestCaseStats& stats) {
-#if KAIO_TEST_CATCH == 3
-        return *stats.testInfo;
-#else
-        return stats.testInfo;
-#endif
     }
 };
 

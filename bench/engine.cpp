@@ -19,13 +19,10 @@ void pass::fail(std::int64_t result) {
 
 void call_failed(const std::string& call, int error) { throw std::system_error(error, std::system_category(), call); }
 
-std::vector<engine_ptr> all_engines() {
-    std::vector<engine_ptr> all;
-    for (auto make :
-         {kaio_loop, kaio_coroutine, kaio_owned, kaio_blocking, kaio_syscall, kaio_context, raw_ring, raw_polling,
-          raw_syscall, libaio, io_uring_normal, io_uring_tuned, posix_aio, pread_pool, pread_engine})
-        all.push_back(make());
-    return all;
+std::vector<engine> all_engines() {
+    return {kaio_loop(),       kaio_coroutine(), kaio_owned(),  kaio_blocking(), kaio_syscall(),
+            kaio_context(),    raw_ring(),       raw_polling(), raw_syscall(),   libaio(),
+            io_uring_normal(), io_uring_tuned(), posix_aio(),   pread_pool(),    pread_engine()};
 }
 
 } // namespace bench

@@ -16,7 +16,7 @@ double collected(const std::string& program, const engine& how, unsigned depth, 
     std::string const command =
         fmt::format("valgrind --tool=callgrind --callgrind-out-file=/dev/null '{}' --medium=null --rw=randwrite "
                     "--ioengine={} --iodepth={} --alone={} 2>&1",
-                    program, how.name(), depth, requests);
+                    program, how.name, depth, requests);
     std::FILE* const pipe = ::popen(command.c_str(), "r");
     if (!pipe) return 0;
     double count = 0;
@@ -34,10 +34,10 @@ instruction_counts count_instructions(const std::vector<const engine*>& engines,
     char program[4096] = {};
     if (::readlink("/proc/self/exe", program, sizeof program - 1) < 0) return made;
     for (const engine* how : engines) {
-        if (depth > how->deepest()) continue;
-        progress("instructions: " + how->name());
+        if (depth > how->deepest) continue;
+        progress("instructions: " + how->name);
         stop_if_asked();
-        instruction_count& count = made.all.emplace_back(instruction_count{how, how->missing(), 0});
+        instruction_count& count = made.all.emplace_back(instruction_count{how, how->missing, 0});
         if (!possible) count.why_not = "valgrind is not installed";
         if (!count.why_not.empty()) continue;
         double const few = collected(program, *how, depth, fewer), many = collected(program, *how, depth, more);

@@ -55,7 +55,7 @@ json times(const histogram& h, bool whole) {
 template <class T> json maybe(const std::optional<T>& value) { return value ? json(*value) : json(nullptr); }
 
 json describe(const chapter& of, const row& r) {
-    json made = {{"engine", r.how->name()}, {"iodepth", r.depth}, {"numjobs", r.jobs}};
+    json made = {{"engine", r.how->name}, {"iodepth", r.depth}, {"numjobs", r.jobs}};
     if (!r.why_not.empty()) {
         made["why_not"] = r.why_not;
         return made;
@@ -92,7 +92,7 @@ std::string to_json(const settings& with, const std::vector<chapter>& all, const
     if (instructions.depth != 0) {
         json& counts = made["instructions"] = {{"iodepth", instructions.depth}, {"engines", json::object()}};
         for (const instruction_count& count : instructions.all)
-            counts["engines"][count.how->name()] =
+            counts["engines"][count.how->name] =
                 count.why_not.empty() ? json(count.per_request) : json(count.why_not);
     }
     add_bytes(made, "command", with.command);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <csignal>
 #include <exception>
+#include <stdexcept>
 
 #include <fmt/format.h>
 
@@ -91,6 +92,7 @@ void stop_if_asked() {
 }
 
 void run_alone(const engine& how, const target& to, std::uint64_t requests, std::uint64_t seed) {
+    if (!how.missing.empty()) throw std::runtime_error(how.name + ": " + how.missing);
     job_runner(to).run(how, 1, requests, seed);
 }
 
@@ -98,13 +100,13 @@ std::vector<row> measure(const plan& what, const target& to, const std::function
     std::vector<candidate> all;
     job_runner runner(to);
     for (const engine* how : what.engines) {
-        if (to.depth > how->deepest()) continue;
-        progress("warming up " + how->name());
+        if (to.depth > how->deepest) continue;
+        progress("warming up " + how->name);
         candidate& who = all.emplace_back();
         who.made.how = how;
         who.made.depth = to.depth;
         who.made.jobs = to.jobs;
-        who.made.why_not = how->missing();
+        who.made.why_not = how->missing;
         if (!who.made.why_not.empty()) continue;
         try {
             calibrate(who, what, runner);
@@ -116,7 +118,7 @@ std::vector<row> measure(const plan& what, const target& to, const std::function
     auto const each = [&](const std::string& text, auto&& f) {
         for (candidate& who : all)
             if (who.made.why_not.empty()) {
-                progress(fmt::format("{}: {}", text, who.made.how->name()));
+                progress(fmt::format("{}: {}", text, who.made.how->name));
                 stop_if_asked();
                 f(who);
             }
@@ -133,7 +135,7 @@ std::vector<row> measure(const plan& what, const target& to, const std::function
          [&](candidate& who) { who.made.calls = count_system_calls(*who.made.how, runner, who.made.requests); });
 
     auto const found = std::find_if(all.begin(), all.end(), [](const candidate& c) {
-        return c.made.how->name() == yardstick && c.made.why_not.empty();
+        return c.made.how->name == yardstick && c.made.why_not.empty();
     });
     // The yardstick's own rates are there before any is compared with them.
     if (found != all.end()) summarize(*found, nullptr, to.jobs);

@@ -68,7 +68,7 @@ struct raw_options {
 
 std::string engine_lines(const settings& to) {
     std::string text = "Engines:\n";
-    for (const engine_ptr& e : to.engines) text += fmt::format("  {:<15}{}\n", e->name(), e->what());
+    for (const engine& e : to.engines) text += fmt::format("  {:<15}{}\n", e.name, e.what);
     text += "\nMedia (removed again, however the program ends):\n";
     for (const medium_kind& kind : media_kinds()) text += fmt::format("  {:<15}{}\n", kind.name, kind.what);
     return text;
@@ -76,7 +76,7 @@ std::string engine_lines(const settings& to) {
 
 void add_options(CLI::App& app, settings& to, raw_options& raw) {
     std::vector<std::string> engines, media;
-    for (const engine_ptr& e : to.engines) engines.push_back(e->name());
+    for (const engine& e : to.engines) engines.push_back(e.name);
     for (const medium_kind& kind : media_kinds()) media.push_back(kind.name);
 
     app.add_option("--rw,--readwrite", to.rw, "randread, randwrite, randrw, read, write or rw")
@@ -152,9 +152,9 @@ void settle(settings& to, const raw_options& raw) {
         const char* const folder = std::getenv("TMPDIR");
         to.medium.directory = folder && *folder ? folder : ".";
     }
-    for (const engine_ptr& e : to.engines)
-        if (raw.engines.empty() || std::find(raw.engines.begin(), raw.engines.end(), e->name()) != raw.engines.end())
-            to.how.engines.push_back(e.get());
+    for (const engine& e : to.engines)
+        if (raw.engines.empty() || std::find(raw.engines.begin(), raw.engines.end(), e.name) != raw.engines.end())
+            to.how.engines.push_back(&e);
     if (to.alone != 0 &&
         (to.how.engines.size() != 1 || to.depths.size() != 1 || to.jobs.size() != 1 || to.media.size() != 1))
         throw CLI::ValidationError("--alone needs one --ioengine, --iodepth, --numjobs and --medium");

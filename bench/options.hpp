@@ -11,7 +11,7 @@
 namespace bench {
 
 struct settings {
-    std::vector<engine_ptr> engines = all_engines();
+    std::vector<engine> engines = all_engines();
     std::vector<std::string> media; // kinds, or "filename"
     medium_options medium{};        // but its kind
     std::string rw = "randread";

@@ -10,7 +10,7 @@ namespace {
 
 const row* find(const std::vector<row>& rows, const std::string& name, const row& like) {
     for (const row& r : rows)
-        if (r.how->name() == name && r.depth == like.depth && r.jobs == like.jobs && r.why_not.empty()) return &r;
+        if (r.how->name == name && r.depth == like.depth && r.jobs == like.jobs && r.why_not.empty()) return &r;
     return nullptr;
 }
 
@@ -28,7 +28,7 @@ std::optional<range> compare(const std::vector<row>& rows, const std::string& na
     std::optional<range> found;
     for (const row& r : rows) {
         const row* const against = find(rows, other, r);
-        if (r.how->name() != name || !r.why_not.empty() || !against || r.noisy() || against->noisy()) continue;
+        if (r.how->name != name || !r.why_not.empty() || !against || r.noisy() || against->noisy()) continue;
         double const ratio = other == yardstick && r.ratio ? *r.ratio : r.rate / against->rate;
         found = found ? range{std::min(found->low, ratio), std::max(found->high, ratio)} : range{ratio, ratio};
     }
@@ -67,7 +67,7 @@ std::string cost(const std::vector<chapter>& all) {
     for (auto of = all.rbegin(); of != all.rend(); ++of)
         for (auto r = of->rows.rbegin(); r != of->rows.rend(); ++r) {
             const row* const asleep = find(of->rows, "kaio-blocking", *r);
-            if (r->how->name() != "kaio" || !r->why_not.empty() || !asleep || !r->calls || !asleep->calls) continue;
+            if (r->how->name != "kaio" || !r->why_not.empty() || !asleep || !r->calls || !asleep->calls) continue;
             return fmt::format("Cost: on {} at depth {} a request takes {:.2f} µs of CPU and {:.2f} system calls with "
                                "kaio, which looks at the empty ring while that pays, and {:.2f} µs and {:.2f} with "
                                "kaio-blocking, which sleeps at once; the kernel's own threads are not in it.",
@@ -119,7 +119,7 @@ std::string table(const chapter& of) {
     for (const row& r : of.rows) {
         if (before && (r.depth != before->depth || r.jobs != before->jobs)) out += '\n';
         before = &r;
-        out += fmt::format("{:>5} {}{:<15}", r.depth, jobs ? fmt::format("{:>4} ", r.jobs) : "", r.how->name());
+        out += fmt::format("{:>5} {}{:<15}", r.depth, jobs ? fmt::format("{:>4} ", r.jobs) : "", r.how->name);
         if (!r.why_not.empty()) {
             out += "  " + r.why_not + '\n';
             continue;
@@ -139,7 +139,7 @@ std::string table(const instruction_counts& counts) {
     std::string out =
         fmt::format("Instructions of one request in user space, at depth {} on /dev/null (callgrind)\n", counts.depth);
     for (const instruction_count& count : counts.all)
-        out += fmt::format("  {:<15}{}\n", count.how->name(),
+        out += fmt::format("  {:<15}{}\n", count.how->name,
                            count.why_not.empty() ? fmt::format("{:>8.1f}", count.per_request) : "  " + count.why_not);
     return out;
 }

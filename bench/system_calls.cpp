@@ -172,14 +172,14 @@ std::optional<std::uint64_t> count_traced(const engine& how, const workload& wor
 
 std::optional<double> count_system_calls(const engine& how, job_runner& runner, std::uint64_t requests) {
     unsigned const depth = runner.to().depth;
-    if (how.has_threads()) wait_for_idle_threads();
+    if (how.has_threads) wait_for_idle_threads();
     if (perf_counter counter; counter) {
         // Fewer will do, but enough for the loop to settle.
         requests = std::max<std::uint64_t>(std::min<std::uint64_t>(requests, 20'000), 4u * depth);
         runner.run(how, requests, requests, 1, nullptr, &counter);
         return static_cast<double>(counter.calls()) / static_cast<double>(requests * runner.to().jobs);
     }
-    if (how.has_threads()) return {};
+    if (how.has_threads) return {};
     // A traced call takes many times as long.
     requests = std::max<std::uint64_t>(std::min<std::uint64_t>(requests, 4000), 4u * depth);
     auto const calls = count_traced(how, runner.work(0, 1, requests, 1));

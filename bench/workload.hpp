@@ -62,6 +62,7 @@ public:
     pass(const pass&) = delete;
     pass& operator=(const pass&) = delete;
 
+    const workload& work() const noexcept { return work_; }
     unsigned depth() const noexcept { return work_.depth; }
     int fd() const noexcept { return work_.fd; }
     bool more() const noexcept { return left_ != 0; }
@@ -89,12 +90,11 @@ public:
     }
 
     // Makes the call that hands requests to the kernel, and keeps how long it took.
-    template <class Call> auto submitting(Call call) {
+    template <class Call> void submitting(Call call) {
         if (!timed()) return call();
         std::int64_t const start = now();
-        auto const answer = call();
+        call();
         work_.record->stuck.add(now() - start);
-        return answer;
     }
 
 private:

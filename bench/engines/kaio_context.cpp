@@ -2,42 +2,38 @@
 
 #include <kaio/io/context.hpp>
 
-#include "engines/kaio_callbacks.hpp"
+#include "engines/aio_batch.hpp"
+#include "engines/kaio_request.hpp"
 
 namespace {
 
-struct batches {
-    bench::pass& all;
-    kaio::context context{all.depth(), {.events = kaio::reaping::ring}};
-    std::vector<kaio::iocb> blocks = std::vector<kaio::iocb>(all.depth());
-    std::vector<kaio::iocb*> batch;
-    std::vector<kaio::io_event> events = std::vector<kaio::io_event>(all.depth());
+class calls : bench::aio_batch<kaio::iocb, kaio::io_event> {
+public:
+    explicit calls(bench::pass& p) : aio_batch(p), context_(pass.depth(), {.events = kaio::reaping::ring}) {}
 
-    void prepare(std::size_t place, const bench::op& of) {
-        blocks[place] = bench::make_request(all.fd(), of);
-        blocks[place].aio_data = place;
-        batch.push_back(&blocks[place]);
+    void prepare(std::size_t place, const bench::op& request) noexcept {
+        kaio::iocb& block = add(place);
+        block = bench::make_request(pass.fd(), request);
+        block.aio_data = place;
     }
-    template <class Done> void turn(Done done) {
-        auto const taken = all.submitting([&] { return context.submit(batch); });
-        if (!taken) bench::call_failed("io_submit", taken.error_number());
-        batch.clear();
-        unsigned const count = context.wait(events).value("io_getevents");
+    void submit() {
+        hand_over([this](kaio::iocb** batch, std::size_t count) {
+            auto const taken = context_.submit({batch, count});
+            if (!taken) bench::call_failed("io_submit", taken.error_number());
+        });
+    }
+    template <class Done> void reap(Done done) {
+        unsigned const count = context_.wait(events).value("io_getevents");
         for (kaio::io_event const& event : std::span(events).first(count)) done(event.data, event.res);
     }
-};
 
-class this_engine final : public bench::engine {
-    std::string name() const override { return "kaio-raw"; }
-    std::string what() const override { return "kaio's raw layer: submit, reap, wait when the ring is empty"; }
-    void run(const bench::workload& work) const override {
-        bench::pass all(work);
-        batches how{.all = all, .batch = {}};
-        how.batch.reserve(work.depth);
-        bench::run_batches(all, how);
-    }
+private:
+    kaio::context context_;
 };
 
 } // namespace
 
-bench::engine_ptr bench::kaio_context() { return std::make_unique<this_engine>(); }
+bench::engine bench::kaio_context() {
+    return batch_engine<calls>(
+        {.name = "kaio-raw", .what = "kaio's raw layer: submit, reap, wait when the ring is empty"});
+}

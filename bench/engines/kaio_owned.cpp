@@ -1,7 +1,7 @@
 #include <memory>
-#include <span>
+#include <vector>
 
-#include "engines/kaio_callbacks.hpp"
+#include "engines/kaio_form.hpp"
 
 namespace {
 
@@ -11,20 +11,20 @@ template <class Loop> struct owned {
         std::size_t place;
         kaio::operation* self = nullptr;
 
-        void next() { form.loop.submit(bench::make_request(form.all.fd(), form.all.next(place)), *self); }
+        void next() { form.loop.submit(bench::make_request(form.pass.fd(), form.pass.next(place)), *self); }
         void operator()(kaio::io_result r) {
-            form.all.end(place, r.res());
-            if (form.all.more()) next();
+            form.pass.end(place, r.res());
+            if (form.pass.more()) next();
         }
     };
     using operation = kaio::owned_operation<handler>;
 
-    bench::pass& all;
+    bench::pass& pass;
     std::vector<std::unique_ptr<operation>> operations = {}; // outlive the loop
     Loop loop;
 
     void run() {
-        for (std::size_t i = 0; i < all.depth() && all.more(); ++i) {
+        for (std::size_t i = 0; i < pass.depth() && pass.more(); ++i) {
             auto& op = operations.emplace_back(std::make_unique<operation>(handler{*this, i}));
             op->handler().self = op.get();
             op->handler().next();
@@ -33,12 +33,10 @@ template <class Loop> struct owned {
     }
 };
 
-class this_engine final : public bench::engine {
-    std::string name() const override { return "kaio-owned"; }
-    std::string what() const override { return "kaio's loop with operations that the caller owns"; }
-    void run(const bench::workload& work) const override { bench::run_form<owned>(work, {}); }
-};
-
 } // namespace
 
-bench::engine_ptr bench::kaio_owned() { return std::make_unique<this_engine>(); }
+bench::engine bench::kaio_owned() {
+    return {.name = "kaio-owned",
+            .what = "kaio's loop with operations that the caller owns",
+            .run = [](const workload& work) { run_form<owned>(work, {}); }};
+}

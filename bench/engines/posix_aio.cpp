@@ -1,18 +1,18 @@
 #include <cerrno>
-#include <cstring>
+#include <vector>
 
 #include <aio.h>
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "engine.hpp"
+#include "engines/batch_engine.hpp"
 
 namespace {
 
-// glibc serves the requests of one descriptor one after the other, so each place has a descriptor of its own.
-class batches {
+// glibc serves the requests of one descriptor one after the other, so each place has its own descriptor.
+class calls {
 public:
-    explicit batches(bench::pass& all) : blocks_(all.depth()), waited_for_(all.depth()) {
+    explicit calls(bench::pass& pass) : blocks_(pass.depth()), waited_for_(pass.depth()) {
         static bool const threads = [] {
             ::aioinit how{};
             how.aio_threads = 64; // as many as help on any of today's machines; the default is 20
@@ -23,7 +23,7 @@ public:
         }();
         (void)threads;
         for (aiocb& block : blocks_) {
-            int const fd = ::fcntl(all.fd(), F_DUPFD_CLOEXEC, 0);
+            int const fd = ::fcntl(pass.fd(), F_DUPFD_CLOEXEC, 0);
             if (fd < 0) {
                 int const error = errno;
                 close_all();
@@ -33,24 +33,24 @@ public:
             block = {};
         }
     }
-    batches(const batches&) = delete;
-    batches& operator=(const batches&) = delete;
-    ~batches() { close_all(); }
+    calls(const calls&) = delete;
+    calls& operator=(const calls&) = delete;
+    ~calls() { close_all(); }
 
-    void prepare(std::size_t place, const bench::op& of) {
+    void prepare(std::size_t place, const bench::op& request) {
         aiocb& block = blocks_[place];
         block = {};
         block.aio_fildes = fds_[place];
-        block.aio_buf = of.buffer;
-        block.aio_nbytes = of.size;
-        block.aio_offset = of.offset;
-        int const taken = of.what == bench::action::read    ? ::aio_read(&block)
-                          : of.what == bench::action::write ? ::aio_write(&block)
-                                                            : ::aio_fsync(O_SYNC, &block);
+        block.aio_buf = request.buffer;
+        block.aio_nbytes = request.size;
+        block.aio_offset = request.offset;
+        int const taken = request.what == bench::action::read    ? ::aio_read(&block)
+                          : request.what == bench::action::write ? ::aio_write(&block)
+                                                                 : ::aio_fsync(O_SYNC, &block);
         if (taken != 0) bench::call_failed("aio_read or aio_write", errno);
         waited_for_[place] = &block;
     }
-    template <class Done> void turn(Done done) {
+    template <class Done> void reap(Done done) {
         ::aio_suspend(waited_for_.data(), static_cast<int>(waited_for_.size()), nullptr);
         for (std::size_t i = 0; i < blocks_.size(); ++i) {
             if (!waited_for_[i]) continue;
@@ -72,18 +72,11 @@ private:
     std::vector<int> fds_;
 };
 
-class this_engine final : public bench::engine {
-    std::string name() const override { return "posix-aio"; }
-    std::string what() const override { return "glibc's aio_read and aio_suspend: threads of the C library (to 256)"; }
-    unsigned deepest() const override { return 256; }
-    bool has_threads() const override { return true; }
-    void run(const bench::workload& work) const override {
-        bench::pass all(work);
-        batches how(all);
-        bench::run_batches(all, how);
-    }
-};
-
 } // namespace
 
-bench::engine_ptr bench::posix_aio() { return std::make_unique<this_engine>(); }
+bench::engine bench::posix_aio() {
+    return batch_engine<calls>({.name = "posix-aio",
+                                .what = "glibc's aio_read and aio_suspend: threads of the C library (to 256)",
+                                .deepest = 256,
+                                .has_threads = true});
+}

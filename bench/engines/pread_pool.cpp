@@ -1,35 +1,35 @@
-#include "engines/pread.hpp"
-
 #include <condition_variable>
 #include <mutex>
 #include <thread>
+#include <vector>
 
-#include "engine.hpp"
+#include "engines/batch_engine.hpp"
+#include "engines/blocking_call.hpp"
 
 namespace {
 
 // A thread for each request in flight. One lock for the two queues: to the threads, and back.
-class pool {
+class calls {
 public:
-    explicit pool(bench::pass& all) : fd_(all.fd()), ops_(all.depth()) {
+    explicit calls(bench::pass& pass) : fd_(pass.fd()), requests_(pass.depth()) {
         try {
-            for (unsigned i = 0; i < all.depth(); ++i) threads_.emplace_back([this] { serve(); });
+            for (unsigned i = 0; i < pass.depth(); ++i) threads_.emplace_back([this] { serve(); });
         } catch (...) {
             stop();
             throw;
         }
     }
-    pool(const pool&) = delete;
-    pool& operator=(const pool&) = delete;
-    ~pool() { stop(); }
+    calls(const calls&) = delete;
+    calls& operator=(const calls&) = delete;
+    ~calls() { stop(); }
 
-    void prepare(std::size_t place, const bench::op& of) {
-        ops_[place] = of;
+    void prepare(std::size_t place, const bench::op& request) {
+        requests_[place] = request;
         std::lock_guard const hold(lock_);
         to_do_.push_back(place);
         work_.notify_one();
     }
-    template <class Done> void turn(Done done) {
+    template <class Done> void reap(Done done) {
         std::unique_lock hold(lock_);
         results_.wait(hold, [&] { return !done_.empty(); });
         taken_.swap(done_);
@@ -52,7 +52,7 @@ private:
             std::size_t const place = to_do_.back();
             to_do_.pop_back();
             hold.unlock();
-            std::int64_t const value = bench::blocking_call(fd_, ops_[place]);
+            std::int64_t const value = bench::blocking_call(fd_, requests_[place]);
             hold.lock();
             done_.push_back({place, value});
             if (done_.size() == 1) results_.notify_one();
@@ -68,7 +68,7 @@ private:
     }
 
     int fd_;
-    std::vector<bench::op> ops_;
+    std::vector<bench::op> requests_;
     std::mutex lock_;
     std::condition_variable work_, results_;
     std::vector<std::size_t> to_do_;
@@ -77,18 +77,11 @@ private:
     std::vector<std::thread> threads_;
 };
 
-class this_engine final : public bench::engine {
-    std::string name() const override { return "pread-pool"; }
-    std::string what() const override { return "a pool of threads with blocking calls, as many as depth (to 256)"; }
-    unsigned deepest() const override { return 256; }
-    bool has_threads() const override { return true; }
-    void run(const bench::workload& work) const override {
-        bench::pass all(work);
-        pool how(all);
-        bench::run_batches(all, how);
-    }
-};
-
 } // namespace
 
-bench::engine_ptr bench::pread_pool() { return std::make_unique<this_engine>(); }
+bench::engine bench::pread_pool() {
+    return batch_engine<calls>({.name = "pread-pool",
+                                .what = "a pool of threads with blocking calls, as many as depth (to 256)",
+                                .deepest = 256,
+                                .has_threads = true});
+}

@@ -1,15 +1,16 @@
-// Native AIO by hand, as a good engineer writes it with syscall(2) and <linux/aio_abi.h>; the raw engines differ in
-// how they take events.
+// Native AIO by hand, as a good engineer writes it with syscall(2) and <linux/aio_abi.h>. The raw engines differ in how
+// they take events.
 #pragma once
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 
 #include <linux/aio_abi.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "engine.hpp"
+#include "engines/aio_batch.hpp"
 
 namespace bench {
 
@@ -18,44 +19,41 @@ struct raw_ring_memory {
     io_event events[1];
 };
 
-class raw_batches {
+class raw_calls : aio_batch<iocb, io_event> {
 public:
-    explicit raw_batches(pass& all) : all_(all), blocks_(all.depth()), batch_(all.depth()), events_(all.depth()) {
-        if (::syscall(SYS_io_setup, all.depth(), &id_) != 0) call_failed("io_setup", errno);
+    explicit raw_calls(bench::pass& p) : aio_batch(p) {
+        if (::syscall(SYS_io_setup, pass.depth(), &id_) != 0) call_failed("io_setup", errno);
     }
-    raw_batches(const raw_batches&) = delete;
-    raw_batches& operator=(const raw_batches&) = delete;
-    ~raw_batches() { ::syscall(SYS_io_destroy, id_); }
+    ~raw_calls() { ::syscall(SYS_io_destroy, id_); }
 
-    void prepare(std::size_t place, const op& of) noexcept {
+    void prepare(std::size_t place, const op& request) noexcept {
         static constexpr unsigned short opcodes[] = {IOCB_CMD_PREAD, IOCB_CMD_PWRITE, IOCB_CMD_FSYNC};
-        iocb& block = blocks_[place];
+        iocb& block = add(place);
         std::memset(&block, 0, sizeof block);
         block.aio_data = place;
-        block.aio_lio_opcode = opcodes[static_cast<std::size_t>(of.what)];
-        block.aio_fildes = static_cast<std::uint32_t>(all_.fd());
-        block.aio_buf = of.size ? reinterpret_cast<std::uintptr_t>(of.buffer) : 0; // fsync wants nothing here
-        block.aio_nbytes = of.size;
-        block.aio_offset = of.offset;
-        batch_[count_++] = &block;
+        block.aio_lio_opcode = opcodes[static_cast<std::size_t>(request.what)];
+        block.aio_fildes = static_cast<std::uint32_t>(pass.fd());
+        block.aio_buf = request.size ? reinterpret_cast<std::uintptr_t>(request.buffer) : 0; // fsync wants 0 here
+        block.aio_nbytes = request.size;
+        block.aio_offset = request.offset;
+    }
+    void submit() {
+        hand_over([this](iocb** batch, std::size_t count) {
+            long const taken = ::syscall(SYS_io_submit, id_, count, batch);
+            if (taken != static_cast<long>(count)) call_failed("io_submit", taken < 0 ? errno : EAGAIN);
+        });
     }
 
 protected:
-    void submit() {
-        if (count_ == 0) return;
-        long const taken = all_.submitting([&] { return ::syscall(SYS_io_submit, id_, count_, batch_.data()); });
-        if (taken != static_cast<long>(count_)) call_failed("io_submit", taken < 0 ? errno : EAGAIN);
-        count_ = 0;
-    }
-    // Through the system call, waiting for `min` events.
+    // Takes events by the system call, which waits for one.
     template <class Done> void get_events(Done done) {
-        long const count = ::syscall(SYS_io_getevents, id_, 1, all_.depth(), events_.data(), nullptr);
+        long const count = ::syscall(SYS_io_getevents, id_, 1, pass.depth(), events.data(), nullptr);
         for (long i = 0; i < count; ++i) {
-            io_event const& event = events_[static_cast<std::size_t>(i)];
+            io_event const& event = events[static_cast<std::size_t>(i)];
             done(event.data, event.res);
         }
     }
-    // In place from the mapped ring. False: it is empty.
+    // Reads events in place, in the mapped ring. False: it is empty.
     template <class Done> bool take(Done done) {
         auto* const ring = reinterpret_cast<raw_ring_memory*>(id_);
         unsigned head = ring->head;
@@ -72,12 +70,7 @@ protected:
     }
 
 private:
-    pass& all_;
     aio_context_t id_ = 0;
-    std::vector<iocb> blocks_;
-    std::vector<iocb*> batch_;
-    std::size_t count_ = 0;
-    std::vector<io_event> events_;
 };
 
 } // namespace bench

@@ -2,24 +2,13 @@
 
 namespace {
 
-struct batches : bench::raw_batches {
-    using raw_batches::raw_batches;
-    template <class Done> void turn(Done done) {
-        submit();
-        get_events(done);
-    }
-};
-
-class this_engine final : public bench::engine {
-    std::string name() const override { return "raw-syscall"; }
-    std::string what() const override { return "by hand: io_submit and io_getevents"; }
-    void run(const bench::workload& work) const override {
-        bench::pass all(work);
-        batches how(all);
-        bench::run_batches(all, how);
-    }
+struct calls : bench::raw_calls {
+    using raw_calls::raw_calls;
+    template <class Done> void reap(Done done) { get_events(done); }
 };
 
 } // namespace
 
-bench::engine_ptr bench::raw_syscall() { return std::make_unique<this_engine>(); }
+bench::engine bench::raw_syscall() {
+    return batch_engine<calls>({.name = "raw-syscall", .what = "by hand: io_submit and io_getevents"});
+}

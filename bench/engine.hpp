@@ -28,7 +28,7 @@ engine kaio_context();
 engine kaio_syscall();
 engine kaio_blocking();
 engine raw_ring();
-engine raw_polling();
+engine raw_spinning();
 engine raw_syscall();
 engine libaio();
 engine io_uring_normal();

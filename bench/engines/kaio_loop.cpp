@@ -2,6 +2,6 @@
 
 bench::engine bench::kaio_loop() {
     return {.name = "kaio",
-            .what = "kaio's loop with callbacks: the mapped ring, adaptive polling",
+            .what = "kaio's loop with callbacks: the mapped ring, adaptive spinning",
             .run = [](const workload& work) { run_form<callbacks>(work, {}); }};
 }

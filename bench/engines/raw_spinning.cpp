@@ -13,7 +13,7 @@ struct calls : bench::raw_calls {
 
 } // namespace
 
-bench::engine bench::raw_polling() {
+bench::engine bench::raw_spinning() {
     return batch_engine<calls>(
-        {.name = "raw-polling", .what = "by hand: the same, looking at the ring without ever sleeping"});
+        {.name = "raw-spinning", .what = "by hand: the same, spinning while the ring is empty, without ever sleeping"});
 }

@@ -25,7 +25,7 @@ public:
     std::uint64_t count() const noexcept { return total_; }
     double max() const noexcept { return static_cast<double>(max_); }
 
-    // The time (ns) that `share` (0 to 1) of all did not exceed, up to the width of a bucket.
+    // Returns the time (ns) that `share` (0 to 1) of all times did not exceed, rounded to a bucket.
     double at(double share) const noexcept {
         auto left = static_cast<std::uint64_t>(share * static_cast<double>(total_));
         for (std::size_t i = 0; i < buckets; ++i) {
@@ -35,7 +35,7 @@ public:
         return max();
     }
 
-    // visit(ns, count) for each bucket that is not empty, shortest first.
+    // Calls visit(ns, count) for each bucket that is not empty, shortest time first.
     template <class Visit> void for_each(Visit visit) const {
         for (std::size_t i = 0; i < buckets; ++i)
             if (counts_[i] != 0) visit(middle(i), counts_[i]);

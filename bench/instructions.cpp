@@ -11,12 +11,12 @@ namespace {
 
 constexpr unsigned fewer = 2'000, more = 10'000;
 
-// The instructions of the whole program, or 0.
-double collected(const std::string& program, const engine& how, unsigned depth, unsigned requests) {
+// Returns the instructions of the whole program, or 0.
+double collected(const std::string& program, const engine& engine, unsigned depth, unsigned requests) {
     std::string const command =
         fmt::format("valgrind --tool=callgrind --callgrind-out-file=/dev/null '{}' --medium=null --rw=randwrite "
                     "--ioengine={} --iodepth={} --alone={} 2>&1",
-                    program, how.name, depth, requests);
+                    program, engine.name, depth, requests);
     std::FILE* const pipe = ::popen(command.c_str(), "r");
     if (!pipe) return 0;
     double count = 0;
@@ -33,14 +33,14 @@ instruction_counts count_instructions(const std::vector<const engine*>& engines,
     bool const possible = std::system("command -v valgrind >/dev/null 2>&1") == 0;
     char program[4096] = {};
     if (::readlink("/proc/self/exe", program, sizeof program - 1) < 0) return made;
-    for (const engine* how : engines) {
-        if (depth > how->deepest) continue;
-        progress("instructions: " + how->name);
+    for (const engine* engine : engines) {
+        if (depth > engine->deepest) continue;
+        progress("instructions: " + engine->name);
         stop_if_asked();
-        instruction_count& count = made.all.emplace_back(instruction_count{how, how->missing, 0});
+        instruction_count& count = made.all.emplace_back(instruction_count{engine, engine->missing, 0});
         if (!possible) count.why_not = "valgrind is not installed";
         if (!count.why_not.empty()) continue;
-        double const few = collected(program, *how, depth, fewer), many = collected(program, *how, depth, more);
+        double const few = collected(program, *engine, depth, fewer), many = collected(program, *engine, depth, more);
         if (few == 0 || many <= few)
             count.why_not = "does not run under valgrind here";
         else

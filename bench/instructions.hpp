@@ -1,5 +1,5 @@
-// Counts the instructions that a request costs in user space: runs this program again under callgrind with one engine,
-// twice, and takes the difference, so that starting and ending are not in it.
+// Counts the instructions that a request costs in user space. This program runs again under callgrind, with one engine
+// and two numbers of requests. The difference does not contain its start and its end.
 #pragma once
 
 #include <functional>
@@ -8,7 +8,7 @@
 
 namespace bench {
 
-// On /dev/null at `depth`, which completes at once, so that the count does not depend on the weather.
+// Counts on /dev/null at `depth`. /dev/null completes requests at once, so each count is the same.
 instruction_counts count_instructions(const std::vector<const engine*>& engines, unsigned depth,
                                       const std::function<void(const std::string&)>& progress);
 

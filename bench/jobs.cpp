@@ -17,14 +17,14 @@ using clock = std::chrono::steady_clock;
 
 double seconds(timeval t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6; }
 
-// All jobs wait here for the last one; then the clock starts. It stops when the last one ends.
+// All jobs wait here for the last one. Then the clock starts, and it stops when the last job ends.
 class gate final : public meter {
 public:
-    gate(unsigned jobs, meter* around) noexcept : jobs_(jobs), around_(around) {}
+    gate(unsigned jobs, meter* listener) noexcept : jobs_(jobs), listener_(listener) {}
 
     timing took() const noexcept { return took_; }
 
-    // A job that can't go on: the others must not wait for it.
+    // Called for a job that can't go on, so that the others don't wait for it.
     void give_up() {
         std::lock_guard const hold(lock_);
         open_ = true;
@@ -41,13 +41,13 @@ private:
         open_ = true;
         ::getrusage(RUSAGE_SELF, &before_);
         start_ = clock::now();
-        if (around_) around_->begin();
+        if (listener_) listener_->begin();
         changed_.notify_all();
     }
     void end() override {
         std::lock_guard const hold(lock_);
         if (++ended_ != jobs_) return;
-        if (around_) around_->end();
+        if (listener_) listener_->end();
         took_.seconds = std::chrono::duration<double>(clock::now() - start_).count();
         rusage after;
         ::getrusage(RUSAGE_SELF, &after);
@@ -56,7 +56,7 @@ private:
     }
 
     unsigned const jobs_;
-    meter* const around_;
+    meter* const listener_;
     std::mutex lock_;
     std::condition_variable changed_;
     unsigned arrived_ = 0, ended_ = 0;
@@ -68,43 +68,44 @@ private:
 
 } // namespace
 
-job_runner::job_runner(const target& to) : to_(to), memory_(to.block_size * to.depth * to.jobs) {
+job_runner::job_runner(const bench::target& target)
+    : target_(target), memory_(target.block_size * target.depth * target.jobs) {
     std::memset(memory_.data(), 1, memory_.size());
 }
 
 workload job_runner::work(unsigned job, std::uint64_t ramp, std::uint64_t requests, std::uint64_t seed) {
     workload made{};
-    made.fd = job == 0 ? to_.fd : (*to_.others)[job - 1].fd();
-    made.first_block = to_.blocks / to_.jobs * job;
-    made.blocks = to_.blocks;
-    made.block_size = to_.block_size;
-    made.what = to_.what;
-    made.depth = to_.depth;
+    made.fd = job == 0 ? target_.fd : (*target_.others)[job - 1].fd();
+    made.first_block = target_.blocks / target_.jobs * job;
+    made.blocks = target_.blocks;
+    made.block_size = target_.block_size;
+    made.pattern = target_.pattern;
+    made.depth = target_.depth;
     made.ramp = std::max<std::uint64_t>(ramp, 1);
-    made.requests = std::max<std::uint64_t>(requests, to_.depth);
+    made.requests = std::max<std::uint64_t>(requests, target_.depth);
     made.seed = (seed + 1) * 0x9e3779b97f4a7c15u + job * 0xbf58476d1ce4e5b9u; // far apart for xorshift
-    made.buffers = memory_.data() + std::size_t{to_.depth} * to_.block_size * job;
+    made.buffers = memory_.data() + std::size_t{target_.depth} * target_.block_size * job;
     return made;
 }
 
-timing job_runner::run(const engine& how, std::uint64_t ramp, std::uint64_t requests, std::uint64_t seed,
-                       recorder* record, meter* around) {
-    gate all(to_.jobs, around);
-    std::vector<recorder> records(record ? to_.jobs : 0);
-    std::vector<std::exception_ptr> failures(to_.jobs);
+timing job_runner::run(const engine& engine, std::uint64_t ramp, std::uint64_t requests, std::uint64_t seed,
+                       recorder* record, meter* listener) {
+    gate all(target_.jobs, listener);
+    std::vector<recorder> records(record ? target_.jobs : 0);
+    std::vector<std::exception_ptr> failures(target_.jobs);
     auto const job = [&](unsigned number) {
         workload mine = work(number, ramp, requests, seed);
         mine.measured = &all;
         if (record) mine.record = &records[number];
         try {
-            how.run(mine);
+            engine.run(mine);
         } catch (...) {
             failures[number] = std::current_exception();
             all.give_up();
         }
     };
     std::vector<std::thread> others;
-    for (unsigned i = 1; i < to_.jobs; ++i) others.emplace_back(job, i);
+    for (unsigned i = 1; i < target_.jobs; ++i) others.emplace_back(job, i);
     job(0);
     for (std::thread& thread : others) thread.join();
     for (const std::exception_ptr& failure : failures)

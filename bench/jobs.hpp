@@ -1,6 +1,6 @@
-// Runs one engine in one or more threads at once, each with its own loop, buffers, seed and, as in fio, its own opening
-// of the file: what all share is counted by the kernel for every request, and processors that count together slow one
-// another down. Measures from the moment when all have warmed up.
+// Runs one engine in one or more threads at once, and measures from the moment when all have warmed up. Each thread has
+// its own loop, buffers and seed and, as in fio, its own opening of the file. The kernel counts the users of an opening
+// for each request, and processors that share a count slow one another down.
 #pragma once
 
 #include <kaio/io/aligned_buffer.hpp>
@@ -12,25 +12,25 @@ namespace bench {
 
 struct timing {
     double seconds;
-    double user, system; // seconds of CPU of the whole process
+    double user, system; // CPU seconds of the whole process
 };
 
 class job_runner {
 public:
-    // Buffers for all jobs, touched so that no page comes into being while the clock runs.
-    explicit job_runner(const target& to);
+    // Allocates buffers for all jobs, and touches them: no page is made while the clock runs.
+    explicit job_runner(const bench::target& target);
 
-    const target& to() const noexcept { return to_; }
+    const bench::target& target() const noexcept { return target_; }
 
-    // `around` is told of the same moments as the clock. Throws what the engine throws.
-    timing run(const engine& how, std::uint64_t ramp, std::uint64_t requests, std::uint64_t seed,
-               recorder* record = nullptr, meter* around = nullptr);
+    // `listener` is told of the same moments as the clock. Throws what the engine throws.
+    timing run(const engine& engine, std::uint64_t ramp, std::uint64_t requests, std::uint64_t seed,
+               recorder* record = nullptr, meter* listener = nullptr);
 
-    // One job's work.
+    // Returns one job's work.
     workload work(unsigned job, std::uint64_t ramp, std::uint64_t requests, std::uint64_t seed);
 
 private:
-    target to_;
+    bench::target target_;
     kaio::aligned_buffer memory_;
 };
 

@@ -54,15 +54,15 @@ json times(const histogram& h, bool whole) {
 
 template <class T> json maybe(const std::optional<T>& value) { return value ? json(*value) : json(nullptr); }
 
-json describe(const chapter& of, const row& r) {
-    json made = {{"engine", r.how->name}, {"iodepth", r.depth}, {"numjobs", r.jobs}};
+json describe(const chapter& chapter, const row& r) {
+    json made = {{"engine", r.engine->name}, {"iodepth", r.depth}, {"numjobs", r.jobs}};
     if (!r.why_not.empty()) {
         made["why_not"] = r.why_not;
         return made;
     }
     made.update({{"requests", r.requests},
                  {"requests_per_second", r.rate},
-                 {"megabytes_per_second", megabytes(of, r)},
+                 {"megabytes_per_second", megabytes(chapter, r)},
                  {"ratio", maybe(r.ratio)},
                  {"spread", r.spread},
                  {"too_noisy", r.noisy()},
@@ -77,25 +77,26 @@ json describe(const chapter& of, const row& r) {
 
 } // namespace
 
-std::string to_json(const settings& with, const std::vector<chapter>& all, const instruction_counts& instructions) {
-    json made = {{"command", with.command},   {"date", date()},         {"machine", machine()},
-                 {"rounds", with.how.rounds}, {"media", json::array()}, {"yardstick", yardstick}};
-    for (const chapter& of : all) {
+std::string to_json(const settings& settings, const std::vector<chapter>& all, const instruction_counts& instructions) {
+    json made = {{"command", settings.command},    {"date", date()},         {"machine", machine()},
+                 {"rounds", settings.plan.rounds}, {"media", json::array()}, {"yardstick", yardstick}};
+    for (const chapter& chapter : all) {
         json rows = json::array();
-        for (const row& r : of.rows) rows.push_back(describe(of, r));
-        json medium = {{"medium", of.medium}, {"description", of.description}, {"notice", of.notice}, {"rw", of.rw},
-                       {"bs", of.block_size}, {"direct", of.direct},           {"results", rows}};
-        add_bytes(medium, "medium", of.medium);
-        add_bytes(medium, "description", of.description);
+        for (const row& r : chapter.rows) rows.push_back(describe(chapter, r));
+        json medium = {{"medium", chapter.medium}, {"description", chapter.description}, {"notice", chapter.notice},
+                       {"rw", chapter.rw},         {"bs", chapter.block_size},           {"direct", chapter.direct},
+                       {"results", rows}};
+        add_bytes(medium, "medium", chapter.medium);
+        add_bytes(medium, "description", chapter.description);
         made["media"].push_back(medium);
     }
     if (instructions.depth != 0) {
         json& counts = made["instructions"] = {{"iodepth", instructions.depth}, {"engines", json::object()}};
         for (const instruction_count& count : instructions.all)
-            counts["engines"][count.how->name] =
+            counts["engines"][count.engine->name] =
                 count.why_not.empty() ? json(count.per_request) : json(count.why_not);
     }
-    add_bytes(made, "command", with.command);
+    add_bytes(made, "command", settings.command);
     return dumped(made, 1);
 }
 

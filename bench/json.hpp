@@ -1,4 +1,4 @@
-// All figures of a run, for bench/plot and other programs.
+// The figures of a run as JSON, for bench/plot and other programs.
 #pragma once
 
 #include <string>
@@ -9,6 +9,6 @@
 
 namespace bench {
 
-std::string to_json(const settings& with, const std::vector<chapter>& all, const instruction_counts& instructions);
+std::string to_json(const settings& settings, const std::vector<chapter>& all, const instruction_counts& instructions);
 
 } // namespace bench

@@ -9,7 +9,7 @@
 
 namespace bench {
 
-// `fill(fd)` writes the contents first. The device lasts as long as the file, or another descriptor of it, is open.
+// Makes a device whose contents fill(fd) writes first. It lasts as long as the file, or a duplicate of it, is open.
 // Throws std::runtime_error or std::system_error.
 kaio::file make_loop_device(std::uint64_t size, const std::function<void(int)>& fill);
 

@@ -22,31 +22,37 @@ namespace {
 
 using namespace bench;
 
-target target_of(const medium& on, const chapter& of, unsigned depth, unsigned jobs) {
-    return {on.file.fd(), &on.others, on.size / of.block_size, of.block_size, of.what, depth, jobs};
+target target_of(const medium& medium, const chapter& chapter, unsigned depth, unsigned jobs) {
+    return {medium.file.fd(),
+            &medium.others,
+            medium.size / chapter.block_size,
+            chapter.block_size,
+            chapter.pattern,
+            depth,
+            jobs};
 }
 
-// Opens the medium and says what will be done there.
-medium open_chapter(const settings& with, const std::string& kind, chapter& of) {
-    medium_options options = with.medium;
+// Opens the medium, and fills in what the chapter says about it.
+medium open_chapter(const settings& settings, const std::string& kind, chapter& chapter) {
+    medium_options options = settings.medium;
     options.kind = kind;
-    options.openings = with.jobs.back();
-    of.rw = with.rw;
-    of.what = with.what;
-    of.block_size = with.medium.block;
-    if (kind == "null") { // only writes cost nothing there, and it knows no fsync
-        of.rw = "randwrite";
-        of.what = {true, 0, 0};
+    options.openings = settings.jobs.back();
+    chapter.rw = settings.rw;
+    chapter.pattern = settings.pattern;
+    chapter.block_size = settings.medium.block;
+    if (kind == "null") { // /dev/null has no fsync, and only writes cost nothing there
+        chapter.rw = "randwrite";
+        chapter.pattern = {true, 0, 0};
     }
-    medium on = open_medium(options);
-    of.medium = kind == "filename" ? with.medium.filename : kind;
-    of.description = on.description;
-    of.notice = on.notice;
-    of.direct = on.file.direct() ? "yes" : on.file.direct_ignored() ? "ignored" : "no";
-    return on;
+    medium opened = open_medium(options);
+    chapter.medium = kind == "filename" ? settings.medium.filename : kind;
+    chapter.description = opened.description;
+    chapter.notice = opened.notice;
+    chapter.direct = opened.file.direct() ? "yes" : opened.file.direct_ignored() ? "ignored" : "no";
+    return opened;
 }
 
-// Registered and duplicated descriptors, threads and their stacks: as many as the system lets this process have.
+// Allows as many descriptors as the system lets this process have: engines register and duplicate them.
 void raise_limits() {
     rlimit limit;
     if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -54,59 +60,63 @@ void raise_limits() {
     ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int run_alone(const settings& with) {
-    chapter of;
-    medium const on = open_chapter(with, with.media.front(), of);
-    bench::run_alone(*with.how.engines.front(), target_of(on, of, with.depths.front(), with.jobs.front()), with.alone,
-                     with.how.seed);
+int run_alone(const settings& settings) {
+    bench::chapter chapter;
+    bench::medium const medium = open_chapter(settings, settings.media.front(), chapter);
+    bench::run_alone(*settings.plan.engines.front(),
+                     target_of(medium, chapter, settings.depths.front(), settings.jobs.front()), settings.alone,
+                     settings.plan.seed);
     return 0;
 }
 
-void write_json(const settings& with, const std::string& text) {
-    if (with.json == "-") {
+void write_json(const settings& settings, const std::string& text) {
+    if (settings.json == "-") {
         fmt::print("{}\n", text);
         return;
     }
-    std::FILE* const file = std::fopen(with.json.c_str(), "w");
+    std::FILE* const file = std::fopen(settings.json.c_str(), "w");
     bool const written = file && std::fputs(text.c_str(), file) >= 0;
-    if ((file && std::fclose(file) != 0) || !written) throw std::system_error(errno, std::system_category(), with.json);
+    if ((file && std::fclose(file) != 0) || !written)
+        throw std::system_error(errno, std::system_category(), settings.json);
 }
 
-int run(const settings& with) {
-    bool const words = with.json != "-";
-    std::size_t const groups = with.media.size() * with.depths.size() * with.jobs.size();
-    progress_line line(groups * passes(with.how) * with.how.engines.size(), with.quiet);
+int run(const settings& settings) {
+    bool const words = settings.json != "-";
+    std::size_t const groups = settings.media.size() * settings.depths.size() * settings.jobs.size();
+    progress_line line(groups * passes(settings.plan) * settings.plan.engines.size(), settings.quiet);
     std::vector<chapter> all;
-    for (const std::string& kind : with.media) {
+    for (const std::string& kind : settings.media) {
         line.step("making " + kind);
-        chapter of;
-        medium const on = open_chapter(with, kind, of);
-        for (unsigned jobs : with.jobs)
-            for (unsigned depth : with.depths) {
-                auto rows = measure(with.how, target_of(on, of, depth, jobs), [&](const std::string& what) {
-                    line.step(fmt::format("{}, depth {}, {}", of.medium, depth, what));
-                });
-                std::move(rows.begin(), rows.end(), std::back_inserter(of.rows));
+        bench::chapter chapter;
+        bench::medium const medium = open_chapter(settings, kind, chapter);
+        for (unsigned jobs : settings.jobs)
+            for (unsigned depth : settings.depths) {
+                auto rows =
+                    measure(settings.plan, target_of(medium, chapter, depth, jobs), [&](const std::string& what) {
+                        line.step(fmt::format("{}, depth {}, {}", chapter.medium, depth, what));
+                    });
+                std::move(rows.begin(), rows.end(), std::back_inserter(chapter.rows));
             }
-        if (of.rows.empty()) throw std::runtime_error("none of these engines can do any of these depths");
+        if (chapter.rows.empty()) throw std::runtime_error("none of these engines can do any of these depths");
         line.clear();
-        if (words) fmt::print("{}\n", table(of));
+        if (words) fmt::print("{}\n", table(chapter));
         std::fflush(stdout);
-        all.push_back(std::move(of));
+        all.push_back(std::move(chapter));
     }
 
     instruction_counts instructions;
-    if (with.instructions) {
+    if (settings.instructions) {
         unsigned const depth =
-            std::min(with.depths.back(), 32u); // valgrind maps less of the ring than the kernel fills
-        instructions = count_instructions(with.how.engines, depth, [&](const std::string& what) { line.step(what); });
+            std::min(settings.depths.back(), 32u); // Valgrind maps less of the ring than the kernel fills
+        instructions =
+            count_instructions(settings.plan.engines, depth, [&](const std::string& what) { line.step(what); });
         line.clear();
         if (words) fmt::print("{}\n", table(instructions));
     }
-    if (!with.json.empty()) write_json(with, to_json(with, all, instructions));
+    if (!settings.json.empty()) write_json(settings, to_json(settings, all, instructions));
     if (words) {
         if (std::string const notice = system_calls_notice(); !notice.empty()) fmt::print("{}\n", notice);
-        fmt::print("{}", meaning(all, with.how.rounds));
+        fmt::print("{}", meaning(all, settings.plan.rounds));
     }
     if (std::fflush(stdout) != 0 || std::ferror(stdout)) throw std::runtime_error("the output can't be written");
     return 0;
@@ -115,12 +125,12 @@ int run(const settings& with) {
 } // namespace
 
 int main(int argc, char** argv) {
-    settings with;
-    if (auto const status = parse(argc, argv, with)) return *status;
+    bench::settings settings;
+    if (auto const status = parse(argc, argv, settings)) return *status;
     hold_signals();
     raise_limits();
     try {
-        return with.alone != 0 ? run_alone(with) : run(with);
+        return settings.alone != 0 ? run_alone(settings) : run(settings);
     } catch (const interrupted& by) {
         fmt::print(stderr, "kaio-bench: interrupted; all that was made is removed\n");
         return 128 + by.signal;

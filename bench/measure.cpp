@@ -31,50 +31,52 @@ double median(std::vector<double> values) {
     return values[values.size() / 2];
 }
 
-// `f` of each round, and the median of that.
+// Returns the median of f(round) over the rounds.
 template <class F> double median_of(std::size_t rounds, F f) {
     std::vector<double> values;
     for (std::size_t i = 0; i < rounds; ++i) values.push_back(f(i));
     return median(std::move(values));
 }
 
-// The fastest to the slowest, of five or more without these two: what a median does not mind is no noise.
+// Returns the ratio of the fastest round to the slowest. Of five or more rounds these two are left out, because they do
+// not move the median.
 double spread_of(std::vector<double> rates) {
     std::sort(rates.begin(), rates.end());
     std::size_t const extremes = rates.size() >= 5 ? 1 : 0;
     return rates[rates.size() - 1 - extremes] / rates[extremes];
 }
 
-// How many requests of this engine take so long as the plan wants. It is its own warming up, too.
-void calibrate(candidate& who, const plan& what, job_runner& runner) {
+// Finds how many requests of this engine take as long as the plan wants, and warms up by that.
+void calibrate(candidate& subject, const plan& plan, job_runner& runner) {
     constexpr std::uint64_t most = 50'000'000;
     std::uint64_t requests = 64;
     for (;;) {
         stop_if_asked();
-        double const took = runner.run(*who.made.how, requests / 4, requests, what.seed).seconds;
-        if (took >= what.seconds / 4 || requests >= most) {
-            double const per_second = static_cast<double>(std::max<std::uint64_t>(requests, runner.to().depth)) / took;
-            who.made.requests =
-                what.requests != 0 ? what.requests : static_cast<std::uint64_t>(per_second * what.seconds);
-            who.made.requests = std::max<std::uint64_t>(who.made.requests, runner.to().depth);
-            who.ramp = static_cast<std::uint64_t>(per_second * what.ramp) + 1;
+        double const took = runner.run(*subject.made.engine, requests / 4, requests, plan.seed).seconds;
+        if (took >= plan.seconds / 4 || requests >= most) {
+            double const per_second =
+                static_cast<double>(std::max<std::uint64_t>(requests, runner.target().depth)) / took;
+            subject.made.requests =
+                plan.requests != 0 ? plan.requests : static_cast<std::uint64_t>(per_second * plan.seconds);
+            subject.made.requests = std::max<std::uint64_t>(subject.made.requests, runner.target().depth);
+            subject.ramp = static_cast<std::uint64_t>(per_second * plan.ramp) + 1;
             return;
         }
-        requests *= took < what.seconds / 32 ? 8 : 2;
+        requests *= took < plan.seconds / 32 ? 8 : 2;
     }
 }
 
-void summarize(candidate& who, const candidate* measure_by, unsigned jobs) {
-    row& made = who.made;
+void summarize(candidate& subject, const candidate* measure_by, unsigned jobs) {
+    row& made = subject.made;
     auto const n = static_cast<double>(made.requests * jobs);
-    for (timing const& round : who.rounds) made.rates.push_back(n / round.seconds);
+    for (timing const& round : subject.rounds) made.rates.push_back(n / round.seconds);
     made.rate = median(made.rates);
     made.spread = spread_of(made.rates);
-    made.user = median_of(who.rounds.size(), [&](std::size_t i) { return who.rounds[i].user * 1e6 / n; });
-    made.system = median_of(who.rounds.size(), [&](std::size_t i) { return who.rounds[i].system * 1e6 / n; });
+    made.user = median_of(subject.rounds.size(), [&](std::size_t i) { return subject.rounds[i].user * 1e6 / n; });
+    made.system = median_of(subject.rounds.size(), [&](std::size_t i) { return subject.rounds[i].system * 1e6 / n; });
     if (measure_by)
         made.ratio =
-            median_of(who.rounds.size(), [&](std::size_t i) { return made.rates[i] / measure_by->made.rates[i]; });
+            median_of(subject.rounds.size(), [&](std::size_t i) { return made.rates[i] / measure_by->made.rates[i]; });
 }
 
 } // namespace
@@ -91,64 +93,68 @@ void stop_if_asked() {
         if (sigismember(&pending, signal) == 1) throw interrupted{signal};
 }
 
-void run_alone(const engine& how, const target& to, std::uint64_t requests, std::uint64_t seed) {
-    if (!how.missing.empty()) throw std::runtime_error(how.name + ": " + how.missing);
-    job_runner(to).run(how, 1, requests, seed);
+void run_alone(const engine& engine, const target& target, std::uint64_t requests, std::uint64_t seed) {
+    if (!engine.missing.empty()) throw std::runtime_error(engine.name + ": " + engine.missing);
+    job_runner(target).run(engine, 1, requests, seed);
 }
 
-std::vector<row> measure(const plan& what, const target& to, const std::function<void(const std::string&)>& progress) {
+std::vector<row> measure(const plan& plan, const target& target,
+                         const std::function<void(const std::string&)>& progress) {
     std::vector<candidate> all;
-    job_runner runner(to);
-    for (const engine* how : what.engines) {
-        if (to.depth > how->deepest) continue;
-        progress("warming up " + how->name);
-        candidate& who = all.emplace_back();
-        who.made.how = how;
-        who.made.depth = to.depth;
-        who.made.jobs = to.jobs;
-        who.made.why_not = how->missing;
-        if (!who.made.why_not.empty()) continue;
+    job_runner runner(target);
+    for (const engine* engine : plan.engines) {
+        if (target.depth > engine->deepest) continue;
+        progress("warming up " + engine->name);
+        candidate& subject = all.emplace_back();
+        subject.made.engine = engine;
+        subject.made.depth = target.depth;
+        subject.made.jobs = target.jobs;
+        subject.made.why_not = engine->missing;
+        if (!subject.made.why_not.empty()) continue;
         try {
-            calibrate(who, what, runner);
+            calibrate(subject, plan, runner);
         } catch (const std::exception& refused) {
-            who.made.why_not = refused.what();
+            subject.made.why_not = refused.what();
         }
     }
 
     auto const each = [&](const std::string& text, auto&& f) {
-        for (candidate& who : all)
-            if (who.made.why_not.empty()) {
-                progress(fmt::format("{}: {}", text, who.made.how->name));
+        for (candidate& subject : all)
+            if (subject.made.why_not.empty()) {
+                progress(fmt::format("{}: {}", text, subject.made.engine->name));
                 stop_if_asked();
-                f(who);
+                f(subject);
             }
     };
-    for (unsigned round = 1; round <= what.rounds; ++round)
-        each(fmt::format("round {} of {}", round, what.rounds), [&](candidate& who) {
-            who.rounds.push_back(runner.run(*who.made.how, who.ramp, who.made.requests, what.seed + round));
+    for (unsigned round = 1; round <= plan.rounds; ++round)
+        each(fmt::format("round {} of {}", round, plan.rounds), [&](candidate& subject) {
+            subject.rounds.push_back(
+                runner.run(*subject.made.engine, subject.ramp, subject.made.requests, plan.seed + round));
         });
-    for (unsigned round = 1; round <= what.latency_rounds; ++round)
-        each("latencies", [&](candidate& who) {
-            runner.run(*who.made.how, who.ramp, who.made.requests, what.seed + round, &who.made.times);
+    for (unsigned round = 1; round <= plan.latency_rounds; ++round)
+        each("latencies", [&](candidate& subject) {
+            runner.run(*subject.made.engine, subject.ramp, subject.made.requests, plan.seed + round,
+                       &subject.made.times);
         });
-    each("system calls",
-         [&](candidate& who) { who.made.calls = count_system_calls(*who.made.how, runner, who.made.requests); });
+    each("system calls", [&](candidate& subject) {
+        subject.made.calls = count_system_calls(*subject.made.engine, runner, subject.made.requests);
+    });
 
     auto const found = std::find_if(all.begin(), all.end(), [](const candidate& c) {
-        return c.made.how->name == yardstick && c.made.why_not.empty();
+        return c.made.engine->name == yardstick && c.made.why_not.empty();
     });
-    // The yardstick's own rates are there before any is compared with them.
-    if (found != all.end()) summarize(*found, nullptr, to.jobs);
+    // The yardstick's rates come first, because the others are compared with them.
+    if (found != all.end()) summarize(*found, nullptr, target.jobs);
     std::vector<row> rows;
-    for (candidate& who : all) {
-        if (who.made.why_not.empty()) {
-            if (found == all.end() || &who != &*found)
-                summarize(who, found == all.end() ? nullptr : &*found, to.jobs);
+    for (candidate& subject : all) {
+        if (subject.made.why_not.empty()) {
+            if (found == all.end() || &subject != &*found)
+                summarize(subject, found == all.end() ? nullptr : &*found, target.jobs);
             else
-                who.made.ratio = 1;
+                subject.made.ratio = 1;
         }
     }
-    for (candidate& who : all) rows.push_back(std::move(who.made));
+    for (candidate& subject : all) rows.push_back(std::move(subject.made));
     return rows;
 }
 

@@ -1,5 +1,5 @@
-// Measures engines against one another on one medium at one depth: interleaved rounds, then rounds that look at the
-// clock for each request, then one that counts system calls.
+// Measures engines against one another on one medium at one depth. Interleaved rounds come first, then rounds that time
+// each request, then one that counts system calls.
 #pragma once
 
 #include <cstdint>
@@ -18,31 +18,31 @@ struct plan {
     std::vector<const engine*> engines;
     unsigned rounds;
     unsigned latency_rounds;
-    std::uint64_t requests; // of each loop in each round; 0: as many as fit into `seconds`
+    std::uint64_t requests; // of each loop in each round; 0: as many as `seconds` allow
     double seconds;         // of one round of one engine
-    double ramp;            // seconds before each round that are not measured
+    double ramp;            // seconds before each round, which are not measured
     std::uint64_t seed;
 };
 
-// What is read or written: the same for all engines.
+// What all engines read or write.
 struct target {
     int fd;
-    const std::vector<kaio::file>* others; // further openings of the same, for all jobs but the first
+    const std::vector<kaio::file>* others; // the file's openings for all jobs but the first
     std::uint64_t blocks;                  // in the file
     std::size_t block_size;
-    pattern what;
+    bench::pattern pattern;
     unsigned depth; // of each loop
-    unsigned jobs;  // threads, each with a loop of its own
+    unsigned jobs;  // threads, each with its own loop
 };
 
 constexpr const char* yardstick = "raw-ring";
-constexpr double too_wide = 1.3; // of the rounds: beyond it nothing can be concluded
+constexpr double too_wide = 1.3; // a spread beyond it allows no conclusions
 
 struct row {
-    const engine* how;
+    const bench::engine* engine;
     unsigned depth;
     unsigned jobs;
-    std::string why_not;         // why nothing was measured, or "": then the rest is there
+    std::string why_not;         // why nothing was measured, or "" if the members below are valid
     std::uint64_t requests;      // in each round
     std::vector<double> rates;   // requests per second, of each round
     double rate;                 // median
@@ -55,17 +55,18 @@ struct row {
     bool noisy() const noexcept { return spread > too_wide; }
 };
 
-// A row for each engine that makes sense at this depth, in order; `progress(what)` is called before each pass.
-// Throws interrupted if a signal asks to stop.
-std::vector<row> measure(const plan& what, const target& to, const std::function<void(const std::string&)>& progress);
+// Returns a row for each engine that makes sense at this depth, in order. Calls progress(text) before each pass. Throws
+// interrupted if a signal asks to stop.
+std::vector<row> measure(const plan& plan, const target& target,
+                         const std::function<void(const std::string&)>& progress);
 
-// Passes of one engine at one depth that measure makes, about.
-constexpr unsigned passes(const plan& what) { return what.rounds + what.latency_rounds + 3; }
+// Returns about how many passes measure makes with one engine at one depth.
+constexpr unsigned passes(const plan& plan) { return plan.rounds + plan.latency_rounds + 3; }
 
 // Runs one engine alone: `requests` of each loop and nothing else, for tools that count from outside.
-void run_alone(const engine& how, const target& to, std::uint64_t requests, std::uint64_t seed);
+void run_alone(const engine& engine, const target& target, std::uint64_t requests, std::uint64_t seed);
 
-// SIGINT, SIGTERM and SIGHUP are kept back, and looked at between the passes: no measured wait is cut short by them.
+// SIGINT, SIGTERM and SIGHUP are blocked, and looked for between the passes, so that none cuts a measured wait short.
 struct interrupted {
     int signal;
 };

@@ -19,9 +19,9 @@
 namespace bench {
 namespace {
 
-[[noreturn]] void fail(const std::string& what) { throw std::system_error(errno, std::system_category(), what); }
+[[noreturn]] void fail(const std::string& call) { throw std::system_error(errno, std::system_category(), call); }
 
-// Real bytes: holes would be read without the device.
+// Writes real bytes, because holes are read without the device.
 void fill(int fd, std::uint64_t size, const std::string& where) {
     std::vector<unsigned char> bytes(1 << 20);
     for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<unsigned char>(i * 37 + (i >> 12));
@@ -37,8 +37,8 @@ void fill(int fd, std::uint64_t size, const std::string& where) {
     if (::fsync(fd) != 0) fail("fsync of " + where);
 }
 
-kaio::file open_once(const std::string& path, const medium_options& options, std::string& notice, int more) {
-    int const flags = (options.writes ? O_RDWR : O_RDONLY) | more;
+kaio::file open_once(const std::string& path, const medium_options& options, std::string& notice, int extra) {
+    int const flags = (options.writes ? O_RDWR : O_RDONLY) | extra;
     if (options.direct) {
         auto direct = kaio::file::try_open(path.c_str(), flags | O_DIRECT);
         if (direct && direct->direct_ignored())
@@ -46,7 +46,7 @@ kaio::file open_once(const std::string& path, const medium_options& options, std
                      "through the page cache, and this measures copying.";
         if (direct) return std::move(*direct);
         if (direct.error().value() == EBUSY) throw std::system_error(direct.error(), path + " (in use, or mounted)");
-        if (direct.error().value() != EINVAL) throw std::system_error(direct.error(), path); // O_DIRECT isn't at fault
+        if (direct.error().value() != EINVAL) throw std::system_error(direct.error(), path); // not O_DIRECT's fault
         notice = "No O_DIRECT on this file system: requests go through the page cache, so this measures copying.";
     }
     auto plain = kaio::file::try_open(path.c_str(), flags);
@@ -55,13 +55,13 @@ kaio::file open_once(const std::string& path, const medium_options& options, std
 }
 
 // Opens the file of `made`, once for each job.
-void open_file(medium& made, const std::string& path, const medium_options& options, int more = 0) {
-    made.file = open_once(path, options, made.notice, more);
+void open_file(medium& made, const std::string& path, const medium_options& options, int extra = 0) {
+    made.file = open_once(path, options, made.notice, extra);
     int const flags = ::fcntl(made.file.fd(), F_GETFL) & (O_ACCMODE | O_DIRECT);
     for (unsigned i = 1; i < options.openings; ++i) made.others.push_back(kaio::file::open(path, flags));
 }
 
-// A new file in the folder, already without a name.
+// Makes a file in the folder, which has no name any more on return.
 void make_file(medium& made, const std::string& folder, const medium_options& options) {
     std::string path = folder + "/kaio-bench-XXXXXX";
     int const fd = ::mkstemp(path.data());
@@ -79,10 +79,10 @@ void make_file(medium& made, const std::string& folder, const medium_options& op
         open_file(made, path, options);
     }
     fill(fd, options.size, "a temporary file in " + folder);
-    made.size = options.size; // not asked for: a file system that forgets nameless files may not know it
+    made.size = options.size; // a file system that forgets files without a name may not know it
 }
 
-// The words a shell command prints on its way to failing, for the error text.
+// Runs a shell command. If it fails, throws what it printed.
 void run_command(const std::string& command) {
     std::string text;
     std::FILE* const pipe = ::popen(("PATH=$PATH:/usr/sbin:/sbin; " + command + " 2>&1").c_str(), "r");
@@ -100,7 +100,7 @@ medium open_loop_medium(const medium_options& options) {
     return made;
 }
 
-// Mounted in a namespace of this process alone, and only until the file in it is open: the file keeps the file system.
+// Mounts the file system in a namespace of this process alone, until the file in it is open. The file then keeps it.
 medium open_file_system(const std::string& type, const medium_options& options) {
     constexpr std::uint64_t least = 320u << 20; // mkfs.xfs makes nothing below 300 MB
     medium made{};

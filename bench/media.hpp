@@ -1,5 +1,5 @@
-// What is read and written: a file or block device that the user names, or one that is made here. What is made here has
-// no name any more when open_medium returns, and the kernel removes it when this process ends, however it ends.
+// The file or block device that is read and written: the user names it, or it is made here. What is made here has no
+// name any more when open_medium returns, so the kernel removes it when this process ends, however it ends.
 #pragma once
 
 #include <cstdint>
@@ -13,26 +13,25 @@ namespace bench {
 struct medium_options {
     std::string kind;      // one of media_kinds(), or "filename"
     std::string filename;  // for "filename"
-    std::string overwrite; // the name again, where it exists and would be written to
+    std::string overwrite; // the name again, which permits writing to a file that exists
     std::string directory; // for "file"
-    std::uint64_t size;    // bytes, of what is made here
+    std::uint64_t size;    // bytes of a medium that is made here
     std::uint64_t block;   // bytes of one request
     bool direct;
     bool writes;
-    unsigned openings; // of the file: one for each job
+    unsigned openings; // of the file, one for each job
 };
 
 struct medium {
-    kaio::file keeper; // a loop device, which lasts as long as this is open
+    kaio::file keeper; // the loop device, which lasts as long as this is open
     kaio::file file;
-    std::vector<kaio::file> others; // further openings of it, made while it had a name: not every file system opens
-                                    // what has none any more
+    std::vector<kaio::file> others; // further openings; not every file system opens a file that has no name any more
     std::uint64_t size;             // bytes
     std::string description;        // for the heading of the table
-    std::string notice;             // what is not as it was asked for, or ""
+    std::string notice;             // what differs from what the user asked for, or ""
 };
 
-// Name and meaning of each medium that can be made here.
+// A kind of medium that can be made here.
 struct medium_kind {
     std::string name, what;
 };

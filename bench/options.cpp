@@ -11,7 +11,7 @@
 namespace bench {
 namespace {
 
-constexpr double seconds_in_all = 40; // of the rounds, if --runtime does not say; setting up comes on top
+constexpr double seconds_in_all = 40; // all rounds, if there is no --runtime; setting up takes more
 constexpr unsigned deepest = 4096, most_jobs = 256;
 
 constexpr const char* examples = R"(
@@ -29,7 +29,7 @@ exact, how it is divided is the kernel's estimate); latencies in µs; the longes
 that hands requests over; system calls per request, exact for root, else under ptrace, which on a device makes them too
 low. A sync counts as a request.)";
 
-// "1,4,32" and "1-128", which doubles.
+// Parses "1,4,32", and "1-128" as a sweep that doubles.
 std::vector<unsigned> parse_list(const std::string& option, const std::string& text, unsigned most) {
     auto const number = [&](const std::string& part) {
         std::size_t used = 0;
@@ -66,26 +66,26 @@ struct raw_options {
     bool direct = true;
 };
 
-std::string engine_lines(const settings& to) {
+std::string engine_lines(const settings& settings) {
     std::string text = "Engines:\n";
-    for (const engine& e : to.engines) text += fmt::format("  {:<15}{}\n", e.name, e.what);
+    for (const engine& e : settings.engines) text += fmt::format("  {:<15}{}\n", e.name, e.what);
     text += "\nMedia (removed again, however the program ends):\n";
     for (const medium_kind& kind : media_kinds()) text += fmt::format("  {:<15}{}\n", kind.name, kind.what);
     return text;
 }
 
-void add_options(CLI::App& app, settings& to, raw_options& raw) {
+void add_options(CLI::App& app, settings& settings, raw_options& raw) {
     std::vector<std::string> engines, media;
-    for (const engine& e : to.engines) engines.push_back(e.name);
+    for (const engine& e : settings.engines) engines.push_back(e.name);
     for (const medium_kind& kind : media_kinds()) media.push_back(kind.name);
 
-    app.add_option("--rw,--readwrite", to.rw, "randread, randwrite, randrw, read, write or rw")
+    app.add_option("--rw,--readwrite", settings.rw, "randread, randwrite, randrw, read, write or rw")
         ->check(CLI::IsMember({"randread", "randwrite", "randrw", "read", "write", "rw"}))
         ->capture_default_str();
     app.add_option("--rwmixread", raw.reads, "Percent of reads in randrw and rw")
         ->check(CLI::Range(0, 100))
         ->capture_default_str();
-    app.add_option("--bs,--blocksize", to.medium.block, "Bytes of one request, such as 4k")
+    app.add_option("--bs,--blocksize", settings.medium.block, "Bytes of one request, such as 4k")
         ->transform(CLI::AsSizeValue(false))
         ->check(CLI::Range(1u, 1u << 30))
         ->capture_default_str();
@@ -94,96 +94,100 @@ void add_options(CLI::App& app, settings& to, raw_options& raw) {
     app.add_option("--numjobs", raw.jobs, "Threads, each with a loop of its own: a list or a sweep")
         ->capture_default_str();
     app.add_option("--direct", raw.direct, "1: past the page cache (O_DIRECT), 0: through it")->capture_default_str();
-    app.add_option("--fsync", to.what.sync_every, "An fsync after so many writes; 0: none")->capture_default_str();
+    app.add_option("--fsync", settings.pattern.sync_every, "An fsync after so many writes; 0: none")
+        ->capture_default_str();
 
-    app.add_option("--medium", to.media, "What to read or write, a list; see below. Default: file")
+    app.add_option("--medium", settings.media, "What to read or write, a list; see below. Default: file")
         ->delimiter(',')
         ->check(CLI::IsMember(media));
-    app.add_option("--filename", to.medium.filename, "A file or block device that exists")->excludes("--medium");
-    app.add_option("--overwrite", to.medium.overwrite,
+    app.add_option("--filename", settings.medium.filename, "A file or block device that exists")->excludes("--medium");
+    app.add_option("--overwrite", settings.medium.overwrite,
                    "The name again, if it may be written to: what is in it is lost");
-    app.add_option("--directory", to.medium.directory, "Where the temporary file is made; default: $TMPDIR, or here")
+    app.add_option("--directory", settings.medium.directory,
+                   "Where the temporary file is made; default: $TMPDIR, or here")
         ->check(CLI::ExistingDirectory);
-    app.add_option("--size", to.medium.size, "Bytes of what is made here, such as 64m")
+    app.add_option("--size", settings.medium.size, "Bytes of what is made here, such as 64m")
         ->transform(CLI::AsSizeValue(false))
         ->capture_default_str();
 
     app.add_option("--ioengine", raw.engines, "Only these, a list (raw-ring is what the others are compared with)")
         ->delimiter(',')
         ->check(CLI::IsMember(engines));
-    app.add_option("--rounds", to.how.rounds, "Rounds, in turn (A B C A B C); figures are medians of them")
+    app.add_option("--rounds", settings.plan.rounds, "Rounds, in turn (A B C A B C); figures are medians of them")
         ->check(CLI::Range(1u, 1000u))
         ->capture_default_str();
     app.add_option("--runtime", raw.runtime,
                    "Seconds of one engine in one round; default: what keeps the whole run near a minute")
         ->check(CLI::Range(0.001, 3600.0));
-    app.add_option("--number_ios", to.how.requests, "Requests of each loop in one round, instead of a time")
+    app.add_option("--number_ios", settings.plan.requests, "Requests of each loop in one round, instead of a time")
         ->check(CLI::Range(1u, 1'000'000'000u));
     app.add_option("--ramp_time", raw.ramp, "Seconds before each round that are not measured; default: a fifth of it")
         ->check(CLI::Range(0.0, 60.0));
-    app.add_option("--randseed", to.how.seed, "Of the offsets, the same for all engines")->capture_default_str();
+    app.add_option("--randseed", settings.plan.seed, "Of the offsets, the same for all engines")->capture_default_str();
 
-    app.add_option("--json", to.json, "Writes all figures to this file; '-': to standard output, without the table")
+    app.add_option("--json", settings.json,
+                   "Writes all figures to this file; '-': to standard output, without the table")
         ->expected(0, 1)
         ->default_str("-");
-    app.add_flag("--instructions", to.instructions,
+    app.add_flag("--instructions", settings.instructions,
                  "Counts the instructions in user space of one request, too (valgrind)");
-    app.add_flag("--quiet", to.quiet, "No progress line");
-    app.add_option("--alone", to.alone,
+    app.add_flag("--quiet", settings.quiet, "No progress line");
+    app.add_option("--alone", settings.alone,
                    "So many requests of one engine and nothing else, for tools that count from outside");
-    app.footer(engine_lines(to) + examples);
+    app.footer(engine_lines(settings) + examples);
 }
 
-void settle(settings& to, const raw_options& raw) {
-    to.depths = parse_list("--iodepth", raw.depths, deepest);
-    to.jobs = parse_list("--numjobs", raw.jobs, most_jobs);
-    to.what.random = to.rw.rfind("rand", 0) == 0;
-    std::string const kind = to.what.random ? to.rw.substr(4) : to.rw;
-    to.what.reads = kind == "read" ? 100 : kind == "write" ? 0 : raw.reads;
-    to.medium.writes = to.what.reads != 100;
-    to.medium.direct = raw.direct;
-    if (to.what.sync_every != 0 && !to.medium.writes)
+void settle(settings& settings, const raw_options& raw) {
+    settings.depths = parse_list("--iodepth", raw.depths, deepest);
+    settings.jobs = parse_list("--numjobs", raw.jobs, most_jobs);
+    settings.pattern.random = settings.rw.rfind("rand", 0) == 0;
+    std::string const kind = settings.pattern.random ? settings.rw.substr(4) : settings.rw;
+    settings.pattern.reads = kind == "read" ? 100 : kind == "write" ? 0 : raw.reads;
+    settings.medium.writes = settings.pattern.reads != 100;
+    settings.medium.direct = raw.direct;
+    if (settings.pattern.sync_every != 0 && !settings.medium.writes)
         throw CLI::ValidationError("--fsync needs writes: --rw=write, randwrite, rw or randrw");
-    if (!to.medium.filename.empty()) to.media = {"filename"};
-    if (!to.medium.overwrite.empty() && to.medium.overwrite != to.medium.filename)
+    if (!settings.medium.filename.empty()) settings.media = {"filename"};
+    if (!settings.medium.overwrite.empty() && settings.medium.overwrite != settings.medium.filename)
         throw CLI::ValidationError("--overwrite must be the name that --filename has");
-    if (to.media.empty()) to.media = {"file"};
-    if (to.medium.directory.empty()) {
+    if (settings.media.empty()) settings.media = {"file"};
+    if (settings.medium.directory.empty()) {
         const char* const folder = std::getenv("TMPDIR");
-        to.medium.directory = folder && *folder ? folder : ".";
+        settings.medium.directory = folder && *folder ? folder : ".";
     }
-    for (const engine& e : to.engines)
+    for (const engine& e : settings.engines)
         if (raw.engines.empty() || std::find(raw.engines.begin(), raw.engines.end(), e.name) != raw.engines.end())
-            to.how.engines.push_back(&e);
-    if (to.alone != 0 &&
-        (to.how.engines.size() != 1 || to.depths.size() != 1 || to.jobs.size() != 1 || to.media.size() != 1))
+            settings.plan.engines.push_back(&e);
+    if (settings.alone != 0 && (settings.plan.engines.size() != 1 || settings.depths.size() != 1 ||
+                                settings.jobs.size() != 1 || settings.media.size() != 1))
         throw CLI::ValidationError("--alone needs one --ioengine, --iodepth, --numjobs and --medium");
 
-    to.how.latency_rounds = (to.how.rounds + 1) / 2;
-    std::size_t const rows = to.how.engines.size() * to.depths.size() * to.jobs.size() * to.media.size();
-    double const per_pass = seconds_in_all / static_cast<double>(passes(to.how) * rows);
-    to.how.seconds = raw.runtime > 0 ? raw.runtime : std::clamp(per_pass, 0.02, 0.25);
-    to.how.ramp = raw.ramp >= 0 ? raw.ramp : to.how.seconds / 5;
+    settings.plan.latency_rounds = (settings.plan.rounds + 1) / 2;
+    std::size_t const rows =
+        settings.plan.engines.size() * settings.depths.size() * settings.jobs.size() * settings.media.size();
+    double const per_pass = seconds_in_all / static_cast<double>(passes(settings.plan) * rows);
+    settings.plan.seconds = raw.runtime > 0 ? raw.runtime : std::clamp(per_pass, 0.02, 0.25);
+    settings.plan.ramp = raw.ramp >= 0 ? raw.ramp : settings.plan.seconds / 5;
 }
 
 } // namespace
 
-std::optional<int> parse(int argc, char** argv, settings& to) {
+std::optional<int> parse(int argc, char** argv, settings& settings) {
     raw_options raw;
-    to.medium.size = 256u << 20;
-    to.medium.block = 4096;
-    to.how.rounds = 7;
-    to.how.seed = 1;
-    to.command = "kaio-bench";
+    settings.medium.size = 256u << 20;
+    settings.medium.block = 4096;
+    settings.plan.rounds = 7;
+    settings.plan.seed = 1;
+    settings.command = "kaio-bench";
     for (int i = 1; i < argc; ++i)
         if (std::string const part = argv[i]; part.rfind("--json", 0) != 0 && part != "--quiet")
-            to.command += " " + part;
+            settings.command += " " + part;
     CLI::App app("Disk requests through kaio, through the system calls by hand, and through its peers, side by side.",
                  "kaio-bench");
-    add_options(app, to, raw);
+    add_options(app, settings, raw);
     try {
         app.parse(argc, argv);
-        settle(to, raw);
+        settle(settings, raw);
         return {};
     } catch (const CLI::ParseError& error) {
         int const status = app.exit(error);

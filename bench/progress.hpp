@@ -1,4 +1,4 @@
-// A line on the terminal that says how far the run is; nothing where standard error is not a terminal.
+// A line on the terminal that shows how far the run is. If standard error is no terminal, there is none.
 #pragma once
 
 #include <chrono>
@@ -14,7 +14,7 @@ public:
     progress_line& operator=(const progress_line&) = delete;
 
     void step(const std::string& what);
-    void clear(); // before anything else is printed
+    void clear(); // to be called before anything else is printed
 
 private:
     using clock = std::chrono::steady_clock;

@@ -8,9 +8,10 @@
 namespace bench {
 namespace {
 
-const row* find(const std::vector<row>& rows, const std::string& name, const row& like) {
+// Returns the row of the engine `name` with the depth and the jobs of `model`, if it was measured.
+const row* find(const std::vector<row>& rows, const std::string& name, const row& model) {
     for (const row& r : rows)
-        if (r.how->name == name && r.depth == like.depth && r.jobs == like.jobs && r.why_not.empty()) return &r;
+        if (r.engine->name == name && r.depth == model.depth && r.jobs == model.jobs && r.why_not.empty()) return &r;
     return nullptr;
 }
 
@@ -23,23 +24,23 @@ std::string text(range r) {
     return low == high ? low : low + " to " + high;
 }
 
-// The rate of `name` to that of `other`, over the rows where neither is noisy.
+// Returns the ratio of `name`'s rate to `other`'s, over the rows where neither is noisy.
 std::optional<range> compare(const std::vector<row>& rows, const std::string& name, const std::string& other) {
     std::optional<range> found;
     for (const row& r : rows) {
         const row* const against = find(rows, other, r);
-        if (r.how->name != name || !r.why_not.empty() || !against || r.noisy() || against->noisy()) continue;
+        if (r.engine->name != name || !r.why_not.empty() || !against || r.noisy() || against->noisy()) continue;
         double const ratio = other == yardstick && r.ratio ? *r.ratio : r.rate / against->rate;
         found = found ? range{std::min(found->low, ratio), std::max(found->high, ratio)} : range{ratio, ratio};
     }
     return found;
 }
 
-// How many rows were measured, and how many of them are noisy.
+// Returns the number of rows that were measured, and of the noisy ones among them.
 std::pair<std::size_t, std::size_t> count(const std::vector<chapter>& all) {
     std::size_t measured = 0, noisy = 0;
-    for (const chapter& of : all)
-        for (const row& r : of.rows) {
+    for (const chapter& c : all)
+        for (const row& r : c.rows) {
             measured += r.why_not.empty();
             noisy += r.why_not.empty() && r.noisy();
         }
@@ -49,13 +50,13 @@ std::pair<std::size_t, std::size_t> count(const std::vector<chapter>& all) {
 std::string speed(const std::vector<chapter>& all, unsigned rounds) {
     if (rounds < 3) return "Speed: fewer than three rounds, which is too few to compare engines by.";
     std::string line;
-    for (const chapter& of : all) {
+    for (const chapter& c : all) {
         std::string part;
         for (const char* other : {yardstick, "libaio", "io_uring"})
-            if (auto const ratio = compare(of.rows, "kaio", other))
+            if (auto const ratio = compare(c.rows, "kaio", other))
                 part += fmt::format("{}{} × {}", part.empty() ? "" : ", ", text(*ratio),
                                     other == std::string(yardstick) ? "the loop written by hand (raw-ring)" : other);
-        if (!part.empty()) line += fmt::format("{}on {}: {}", line.empty() ? "" : "; ", of.medium, part);
+        if (!part.empty()) line += fmt::format("{}on {}: {}", line.empty() ? "" : "; ", c.medium, part);
     }
     if (line.empty())
         return "Speed: nothing to compare; that takes kaio and raw-ring, libaio or io_uring where neither is marked !.";
@@ -64,14 +65,14 @@ std::string speed(const std::vector<chapter>& all, unsigned rounds) {
 }
 
 std::string cost(const std::vector<chapter>& all) {
-    for (auto of = all.rbegin(); of != all.rend(); ++of)
-        for (auto r = of->rows.rbegin(); r != of->rows.rend(); ++r) {
-            const row* const asleep = find(of->rows, "kaio-blocking", *r);
-            if (r->how->name != "kaio" || !r->why_not.empty() || !asleep || !r->calls || !asleep->calls) continue;
+    for (auto c = all.rbegin(); c != all.rend(); ++c)
+        for (auto r = c->rows.rbegin(); r != c->rows.rend(); ++r) {
+            const row* const asleep = find(c->rows, "kaio-blocking", *r);
+            if (r->engine->name != "kaio" || !r->why_not.empty() || !asleep || !r->calls || !asleep->calls) continue;
             return fmt::format("Cost: on {} at depth {} a request takes {:.2f} µs of CPU and {:.2f} system calls with "
                                "kaio, which looks at the empty ring while that pays, and {:.2f} µs and {:.2f} with "
                                "kaio-blocking, which sleeps at once; the kernel's own threads are not in it.",
-                               of->medium, r->depth, r->user + r->system, *r->calls, asleep->user + asleep->system,
+                               c->medium, r->depth, r->user + r->system, *r->calls, asleep->user + asleep->system,
                                *asleep->calls);
         }
     return "Cost: what one request takes is the CPU time of this process; the kernel's own threads are not in it.";
@@ -81,8 +82,8 @@ std::string noise(const std::vector<chapter>& all, unsigned rounds) {
     if (rounds < 3) return "Noise: so few rounds show no spread, so nothing can be concluded; --rounds=7 shows it.";
     auto const [measured, noisy] = count(all);
     double widest = 1;
-    for (const chapter& of : all)
-        for (const row& r : of.rows)
+    for (const chapter& c : all)
+        for (const row& r : c.rows)
             if (r.why_not.empty()) widest = std::max(widest, r.spread);
     if (noisy == 0)
         return fmt::format("Noise: rounds of the same engine differ by a factor of up to {:.2f}, and a difference "
@@ -99,34 +100,35 @@ std::string microseconds(double ns) {
 
 } // namespace
 
-double megabytes(const chapter& of, const row& r) {
-    double share = 1; // of the requests that move bytes
-    if (of.what.sync_every != 0) {
-        double const writes = 1 - of.what.reads / 100.0;
-        share = of.what.sync_every / (of.what.sync_every + writes);
+double megabytes(const chapter& chapter, const row& r) {
+    double share = 1; // of the requests, those that move bytes
+    if (chapter.pattern.sync_every != 0) {
+        double const writes = 1 - chapter.pattern.reads / 100.0;
+        share = chapter.pattern.sync_every / (chapter.pattern.sync_every + writes);
     }
-    return r.rate * share * static_cast<double>(of.block_size) / 1e6;
+    return r.rate * share * static_cast<double>(chapter.block_size) / 1e6;
 }
 
-std::string table(const chapter& of) {
-    std::string out = fmt::format("{} of {} bytes, {}: {}\n", of.rw, of.block_size, of.medium, of.description);
-    if (!of.notice.empty()) out += of.notice + '\n';
-    bool const jobs = std::any_of(of.rows.begin(), of.rows.end(), [](const row& r) { return r.jobs != 1; });
+std::string table(const chapter& chapter) {
+    std::string out =
+        fmt::format("{} of {} bytes, {}: {}\n", chapter.rw, chapter.block_size, chapter.medium, chapter.description);
+    if (!chapter.notice.empty()) out += chapter.notice + '\n';
+    bool const jobs = std::any_of(chapter.rows.begin(), chapter.rows.end(), [](const row& r) { return r.jobs != 1; });
     out += fmt::format("{:>5} {}{:<15}{:>10}{:>8}{:>10}{:>8}{:>7}{:>8}{:>9}{:>8}{:>8}{:>8}{:>8}{:>7}\n", "depth",
                        jobs ? "jobs " : "", "engine", "requests/s", "MB/s", "× by hand", "spread", "user", "system",
                        "p50 µs", "p99", "p99.9", "max", "stuck", "calls");
     const row* before = nullptr;
-    for (const row& r : of.rows) {
+    for (const row& r : chapter.rows) {
         if (before && (r.depth != before->depth || r.jobs != before->jobs)) out += '\n';
         before = &r;
-        out += fmt::format("{:>5} {}{:<15}", r.depth, jobs ? fmt::format("{:>4} ", r.jobs) : "", r.how->name);
+        out += fmt::format("{:>5} {}{:<15}", r.depth, jobs ? fmt::format("{:>4} ", r.jobs) : "", r.engine->name);
         if (!r.why_not.empty()) {
             out += "  " + r.why_not + '\n';
             continue;
         }
         histogram const &latency = r.times.latency, &stuck = r.times.stuck;
         out += fmt::format("{:>10.0f}{:>8.0f}{:>10}{:>7.2f}{}{:>7.2f}{:>8.2f}{:>9}{:>8}{:>8}{:>8}{:>8}{:>7}\n", r.rate,
-                           megabytes(of, r), r.ratio ? fmt::format("{:.2f}", *r.ratio) : "-", r.spread,
+                           megabytes(chapter, r), r.ratio ? fmt::format("{:.2f}", *r.ratio) : "-", r.spread,
                            r.noisy() ? '!' : ' ', r.user, r.system, microseconds(latency.at(0.5)),
                            microseconds(latency.at(0.99)), microseconds(latency.at(0.999)), microseconds(latency.max()),
                            stuck.count() ? microseconds(stuck.max()) : "-",
@@ -139,7 +141,7 @@ std::string table(const instruction_counts& counts) {
     std::string out =
         fmt::format("Instructions of one request in user space, at depth {} on /dev/null (callgrind)\n", counts.depth);
     for (const instruction_count& count : counts.all)
-        out += fmt::format("  {:<15}{}\n", count.how->name,
+        out += fmt::format("  {:<15}{}\n", count.engine->name,
                            count.why_not.empty() ? fmt::format("{:>8.1f}", count.per_request) : "  " + count.why_not);
     return out;
 }

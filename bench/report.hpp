@@ -1,4 +1,4 @@
-// The table, and what it says in words.
+// The table, and its meaning in words.
 #pragma once
 
 #include <string>
@@ -8,34 +8,34 @@
 
 namespace bench {
 
-// All that was measured on one medium.
+// The figures of one medium.
 struct chapter {
     std::string medium;      // its kind, or the file's name
     std::string description; // with its size
-    std::string notice;      // what is not as it was asked for, or ""
+    std::string notice;      // what differs from what the user asked for, or ""
     std::string direct;      // whether I/O is direct: "yes", "no", "ignored" (O_DIRECT is accepted and means nothing)
     std::string rw;
-    pattern what;
+    bench::pattern pattern;
     std::size_t block_size;
     std::vector<row> rows;
 };
 
 struct instruction_count {
-    const engine* how;
-    std::string why_not; // or "":
-    double per_request;
+    const bench::engine* engine;
+    std::string why_not; // why nothing was counted, or ""
+    double per_request;  // if why_not is ""
 };
 struct instruction_counts {
     unsigned depth = 0; // 0: not counted
     std::vector<instruction_count> all;
 };
 
-double megabytes(const chapter& of, const row& r); // per second
+double megabytes(const chapter& chapter, const row& r); // per second
 
-std::string table(const chapter& of);
+std::string table(const chapter& chapter);
 std::string table(const instruction_counts& counts);
 
-// Three sentences, from the figures of this run.
+// Returns three sentences about the figures.
 std::string meaning(const std::vector<chapter>& all, unsigned rounds);
 
 } // namespace bench

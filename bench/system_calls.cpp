@@ -21,7 +21,7 @@
 namespace bench {
 namespace {
 
-// A harmless call that fails, and that nobody else makes, stands before and behind the pass.
+// A harmless call, which fails and which no other code makes, marks the begin and the end of the pass.
 constexpr long mark = -0x6b61696f;
 constexpr int untraceable = 3;
 
@@ -33,17 +33,17 @@ class marks_for_parent final : public meter {
 bool slowed = false;
 std::string why_not;
 
-[[noreturn]] void run_traced(const engine& how, workload work) {
+[[noreturn]] void run_traced(const engine& engine, workload work) {
     int status = 1;
     if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) ::_exit(untraceable);
     ::raise(SIGSTOP);
     try {
         marks_for_parent marks;
         work.measured = &marks;
-        how.run(work);
+        engine.run(work);
         status = 0;
     } catch (const std::exception&) {
-        // says so by its status
+        // the status reports it
     }
     ::_exit(status);
 }
@@ -52,7 +52,7 @@ bool is_mark(const __ptrace_syscall_info& info) {
     return info.entry.nr == SYS_getpgid && static_cast<std::int32_t>(info.entry.args[0]) == mark;
 }
 
-// The number in this file of tracefs, 0 if it can't be read.
+// Returns the number in this file of tracefs, or 0 if it can't be read.
 std::uint64_t read_id() {
     char text[32] = {};
     int const fd = ::open("/sys/kernel/tracing/events/raw_syscalls/sys_enter/id", O_RDONLY | O_CLOEXEC);
@@ -62,7 +62,7 @@ std::uint64_t read_id() {
     return count > 0 ? std::strtoull(text, nullptr, 10) : 0;
 }
 
-// The same where tracefs is not mounted: a child mounts it in a mount namespace of its own, which ends with it.
+// Does the same if tracefs is not mounted. A child mounts it in its own mount namespace, which ends with the child.
 std::uint64_t read_id_in_namespace() {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) return 0;
@@ -82,7 +82,7 @@ std::uint64_t read_id_in_namespace() {
     return id;
 }
 
-// Threads that were there before the counter are not counted: waits until those that glibc keeps for a second are gone.
+// Waits until the threads that glibc keeps for a second are gone. Threads older than the counter are not counted.
 void wait_for_idle_threads() {
     for (int tries = 0; tries < 200; ++tries) {
         std::error_code ignored;
@@ -92,7 +92,7 @@ void wait_for_idle_threads() {
     }
 }
 
-// Counts every entry into the kernel between begin and end, of this thread and of those that it makes meanwhile.
+// Counts the entries into the kernel between begin and end, of this thread and of those that it starts meanwhile.
 class perf_counter final : public meter {
 public:
     perf_counter() {
@@ -101,13 +101,13 @@ public:
             return there || ::geteuid() != 0 ? there : read_id_in_namespace();
         }();
         if (id == 0) return;
-        perf_event_attr what{};
-        what.size = sizeof what;
-        what.type = PERF_TYPE_TRACEPOINT;
-        what.config = id;
-        what.disabled = 1;
-        what.inherit = 1;
-        fd_ = static_cast<int>(::syscall(SYS_perf_event_open, &what, 0, -1, -1, PERF_FLAG_FD_CLOEXEC));
+        perf_event_attr event{};
+        event.size = sizeof event;
+        event.type = PERF_TYPE_TRACEPOINT;
+        event.config = id;
+        event.disabled = 1;
+        event.inherit = 1;
+        fd_ = static_cast<int>(::syscall(SYS_perf_event_open, &event, 0, -1, -1, PERF_FLAG_FD_CLOEXEC));
     }
     perf_counter(const perf_counter&) = delete;
     perf_counter& operator=(const perf_counter&) = delete;
@@ -119,7 +119,7 @@ public:
     std::uint64_t calls() const noexcept {
         std::uint64_t count = 0;
         if (::read(fd_, &count, sizeof count) != sizeof count || count == 0) return 0;
-        return count - 1; // the call that ends the counting
+        return count - 1; // without the call that ends the counting
     }
 
 private:
@@ -129,9 +129,9 @@ private:
     int fd_ = -1;
 };
 
-std::optional<std::uint64_t> count_traced(const engine& how, const workload& work) {
+std::optional<std::uint64_t> count_traced(const engine& engine, const workload& work) {
     pid_t const child = ::fork();
-    if (child == 0) run_traced(how, work);
+    if (child == 0) run_traced(engine, work);
     if (child < 0) {
         why_not = std::strerror(errno);
         return {};
@@ -170,19 +170,19 @@ std::optional<std::uint64_t> count_traced(const engine& how, const workload& wor
 
 } // namespace
 
-std::optional<double> count_system_calls(const engine& how, job_runner& runner, std::uint64_t requests) {
-    unsigned const depth = runner.to().depth;
-    if (how.has_threads) wait_for_idle_threads();
+std::optional<double> count_system_calls(const engine& engine, job_runner& runner, std::uint64_t requests) {
+    unsigned const depth = runner.target().depth;
+    if (engine.has_threads) wait_for_idle_threads();
     if (perf_counter counter; counter) {
-        // Fewer will do, but enough for the loop to settle.
+        // Fewer suffice, but the loop needs some to settle.
         requests = std::max<std::uint64_t>(std::min<std::uint64_t>(requests, 20'000), 4u * depth);
-        runner.run(how, requests, requests, 1, nullptr, &counter);
-        return static_cast<double>(counter.calls()) / static_cast<double>(requests * runner.to().jobs);
+        runner.run(engine, requests, requests, 1, nullptr, &counter);
+        return static_cast<double>(counter.calls()) / static_cast<double>(requests * runner.target().jobs);
     }
-    if (how.has_threads) return {};
-    // A traced call takes many times as long.
+    if (engine.has_threads) return {};
+    // A traced call takes many times as long as another.
     requests = std::max<std::uint64_t>(std::min<std::uint64_t>(requests, 4000), 4u * depth);
-    auto const calls = count_traced(how, runner.work(0, 1, requests, 1));
+    auto const calls = count_traced(engine, runner.work(0, 1, requests, 1));
     if (!calls) return {};
     slowed = true;
     return static_cast<double>(*calls) / static_cast<double>(requests);

@@ -1,4 +1,4 @@
-// Words from outside (names of files and devices) may be any bytes, and JSON is UTF-8.
+// Names of files and devices may be any bytes, and JSON is UTF-8.
 #pragma once
 
 #include <string>
@@ -7,13 +7,13 @@
 
 namespace bench {
 
-// What is no UTF-8 becomes U+FFFD, so this fails for no bytes. A negative indent: all on one line.
-template <class Json> std::string dumped(const Json& what, int indent) {
-    return what.dump(indent, ' ', false, Json::error_handler_t::replace);
+// Returns the JSON text. Bytes that are no UTF-8 become U+FFFD. A negative indent puts all on one line.
+template <class Json> std::string dumped(const Json& json, int indent) {
+    return json.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
 
-// Adds `key`_hex with the bytes in hexadecimal, if the text is no UTF-8: then U+FFFD has not the last word.
-template <class Json> void add_bytes(Json& to, const std::string& key, const std::string& text) {
+// If the text is no UTF-8, adds `key`_hex to the object, with all bytes in hexadecimal.
+template <class Json> void add_bytes(Json& object, const std::string& key, const std::string& text) {
     Json const value = text;
     try {
         (void)value.dump();
@@ -23,7 +23,7 @@ template <class Json> void add_bytes(Json& to, const std::string& key, const std
             hex += "0123456789abcdef"[c >> 4];
             hex += "0123456789abcdef"[c & 15];
         }
-        to[key + "_hex"] = hex;
+        object[key + "_hex"] = hex;
     }
 }
 

@@ -1,5 +1,5 @@
-// What is to be done, the same for every engine: requests in the same order from the same seed; and what one pass over
-// them keeps in mind: which place has what in flight, how many are left, and what is measured.
+// The work that every engine does: the same requests, in the same order from the same seed. A pass over them knows
+// which request is in flight at which place, how many are left, and what is measured.
 #pragma once
 
 #include <cstddef>
@@ -16,17 +16,17 @@ enum class action : unsigned char { read, write, sync };
 struct pattern {
     bool random = true;
     unsigned reads = 100;    // percent
-    unsigned sync_every = 0; // writes; 0: never
+    unsigned sync_every = 0; // a sync follows so many writes; 0: none does
 };
 
 struct op {
-    action what;
+    bench::action action;
     std::int64_t offset; // bytes
     std::byte* buffer;
     std::size_t size; // bytes
 };
 
-// Told when the measuring begins and ends: what comes before (opening, warming up) is not measured.
+// Is told when the measuring begins and ends. Opening and warming up come before, and are not measured.
 class meter {
 public:
     virtual ~meter() = default;
@@ -44,14 +44,14 @@ struct workload {
     std::uint64_t first_block; // where sequential access starts
     std::uint64_t blocks;      // in the file, below 2^32
     std::size_t block_size;
-    pattern what;
+    bench::pattern pattern;
     unsigned depth;
     std::uint64_t ramp;     // requests before the measured ones, at least 1
     std::uint64_t requests; // measured ones, at least depth
     std::uint64_t seed;     // not 0
     std::byte* buffers;     // depth × block_size, aligned
     meter* measured;
-    recorder* record = nullptr; // null: don't look at the clock
+    recorder* record = nullptr; // null: requests are not timed
 };
 
 class pass {
@@ -70,17 +70,17 @@ public:
     bool timed() const noexcept { return work_.record != nullptr; }
     recorder* record() const noexcept { return work_.record; }
 
-    // The next request, for a place (0 to depth - 1) that has nothing in flight. REQUIRES: more()
+    // Returns the next request, for a place (0 to depth - 1) with nothing in flight. REQUIRES: more()
     op next(std::size_t place) noexcept {
         --left_;
         op const made = make(place);
-        places_[place].expected = made.what == action::sync ? 0 : static_cast<std::int64_t>(made.size);
+        places_[place].expected = made.action == action::sync ? 0 : static_cast<std::int64_t>(made.size);
         if (timed()) places_[place].started = now();
         return made;
     }
 
-    // The result of the place's request: bytes, or a negative errno. Ends the program if it is not what was asked for:
-    // other requests are in flight, and nothing can be saved.
+    // Takes the result of the place's request: bytes, or a negative errno. Any but the expected one ends the program,
+    // because other requests are in flight.
     void end(std::size_t place, std::int64_t result) {
         if (result != places_[place].expected) fail(result);
         if (timed()) work_.record->latency.add(now() - places_[place].started);
@@ -89,7 +89,7 @@ public:
         if (unfinished_ == 0) work_.measured->end();
     }
 
-    // Makes the call that hands requests to the kernel, and keeps how long it took.
+    // Makes the call that hands requests to the kernel, and records how long it took.
     template <class Call> void submitting(Call call) {
         if (!timed()) return call();
         std::int64_t const start = now();
@@ -112,17 +112,17 @@ private:
 
     op make(std::size_t place) noexcept {
         std::byte* const buffer = work_.buffers + place * work_.block_size;
-        if (work_.what.sync_every != 0 && writes_ == work_.what.sync_every) {
+        if (work_.pattern.sync_every != 0 && writes_ == work_.pattern.sync_every) {
             writes_ = 0;
             return {action::sync, 0, buffer, 0};
         }
-        state_ ^= state_ << 13; // xorshift64: cheap enough not to count
+        state_ ^= state_ << 13; // xorshift64 costs next to nothing
         state_ ^= state_ >> 7;
         state_ ^= state_ << 17;
-        bool const reads = (((state_ & 0xffff'ffff) * 100) >> 32) < work_.what.reads;
+        bool const reads = (((state_ & 0xffff'ffff) * 100) >> 32) < work_.pattern.reads;
         if (!reads) ++writes_;
         std::uint64_t block = ((state_ >> 32) * work_.blocks) >> 32;
-        if (!work_.what.random) {
+        if (!work_.pattern.random) {
             block = position_;
             if (++position_ == work_.blocks) position_ = 0;
         }

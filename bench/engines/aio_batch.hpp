@@ -1,4 +1,4 @@
-// What each engine over native AIO keeps, whoever makes its system calls: the base of its calls.
+// The base of the calls of each engine over native AIO: a batch of iocbs, and room for events.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 
 namespace bench {
 
-// A place's Block is an Iocb; Iocb is the type that io_submit takes.
+// Iocb is the type that io_submit takes, and a Block is an Iocb.
 template <class Block, class Event, class Iocb = Block> class aio_batch {
 protected:
     explicit aio_batch(bench::pass& p) : pass(p), events(p.depth()), blocks_(p.depth()), batch_(p.depth()) {}
@@ -16,18 +16,18 @@ protected:
     aio_batch& operator=(const aio_batch&) = delete;
     ~aio_batch() = default;
 
-    // The place's iocb, which is in the batch from now on.
+    // Adds the place's iocb to the batch, and returns it.
     Iocb& add(std::size_t place) noexcept { return *(batch_[count_++] = &blocks_[place]); }
 
-    // Empties the batch by `call(batch, count)`, which throws unless all of it was taken. Nothing, if it is empty.
-    template <class Call> void hand_over(Call call) {
+    // Submits the batch by `call(batch, count)`, which throws unless the kernel takes all of it.
+    template <class Call> void submit_batch(Call call) {
         if (count_ == 0) return;
         pass.submitting([&] { call(batch_.data(), count_); });
         count_ = 0;
     }
 
     bench::pass& pass;
-    std::vector<Event> events; // room for one of each place
+    std::vector<Event> events; // one for each place
 
 private:
     std::vector<Block> blocks_;

@@ -1,10 +1,10 @@
-// The engines that hand over a batch of requests, and then take what has completed. They share one loop, and differ in
+// The engines that submit a batch of requests, and then reap what has completed. They share one loop, and differ in
 // their calls:
 //
-//     explicit calls(pass& pass);                             sets up; throws if the kernel refuses
-//     void prepare(std::size_t place, const op& request);     makes the request of a place
-//     void submit();                                          hands over what was prepared
-//     template <class Done> void reap(Done done);             waits for one result or more: done(place, result) for each
+//     explicit calls(pass& pass);                            sets up; throws if the kernel refuses
+//     void prepare(std::size_t place, const op& request);    makes the request of a place
+//     void submit();                                         submits what was prepared
+//     template <class Done> void reap(Done done);            waits for one result or more: done(place, result) for each
 //
 // An engine has no submit() if prepare() or reap() does that too.
 #pragma once
@@ -16,7 +16,7 @@
 
 namespace bench {
 
-// Returns `facts` with the `run` that makes these calls. They are compiled into its loop: none is virtual.
+// Returns `facts` with a `run` that makes these calls. They are compiled into its loop, so none is virtual.
 template <class Calls> engine batch_engine(engine facts) {
     facts.run = [](const workload& work) {
         bench::pass pass(work);

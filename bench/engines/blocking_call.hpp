@@ -9,11 +9,12 @@
 
 namespace bench {
 
-// Bytes, or a negative errno.
+// Returns the bytes, or a negative errno.
 inline std::int64_t blocking_call(int fd, const op& request) noexcept {
-    ssize_t const result = request.what == action::read    ? ::pread(fd, request.buffer, request.size, request.offset)
-                           : request.what == action::write ? ::pwrite(fd, request.buffer, request.size, request.offset)
-                                                           : ::fsync(fd);
+    ssize_t const result = request.action == action::read ? ::pread(fd, request.buffer, request.size, request.offset)
+                           : request.action == action::write
+                               ? ::pwrite(fd, request.buffer, request.size, request.offset)
+                               : ::fsync(fd);
     return result < 0 ? -errno : result;
 }
 

@@ -36,12 +36,12 @@ public:
     ~calls() { ::io_uring_queue_exit(&ring_); }
 
     void prepare(std::size_t place, const bench::op& request) noexcept {
-        io_uring_sqe* const entry = ::io_uring_get_sqe(&ring_); // there are as many as places
+        io_uring_sqe* const entry = ::io_uring_get_sqe(&ring_); // never null: the queue has an entry for each place
         int const fd = Tuned ? 0 : pass_.fd();
         auto const offset = static_cast<std::uint64_t>(request.offset);
         auto const size = static_cast<unsigned>(request.size);
         auto const index = static_cast<int>(place);
-        switch (request.what) {
+        switch (request.action) {
         case bench::action::read:
             if (Tuned)
                 ::io_uring_prep_read_fixed(entry, fd, request.buffer, size, offset, index);

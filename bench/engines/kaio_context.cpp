@@ -17,7 +17,7 @@ public:
         block.aio_data = place;
     }
     void submit() {
-        hand_over([this](kaio::iocb** batch, std::size_t count) {
+        submit_batch([this](kaio::iocb** batch, std::size_t count) {
             auto const taken = context_.submit({batch, count});
             if (!taken) bench::call_failed("io_submit", taken.error_number());
         });

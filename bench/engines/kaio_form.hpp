@@ -1,4 +1,4 @@
-// The engines over kaio's loop: what they share, and the form with callbacks, which three of them have.
+// What the engines over kaio's loop share, and the form with callbacks, which three of them use.
 #pragma once
 
 #include <kaio/kaio.hpp>
@@ -26,7 +26,7 @@ template <class Loop> Loop open_loop(bench::pass& pass, kaio::loop_options optio
 
 using timed_loop = kaio::basic_loop<kaio::linux_kernel, submit_timer>;
 
-// Form<Loop>(pass, loop).run(), with a loop that times its submissions if the pass looks at the clock.
+// Calls Form<Loop>{pass, loop}.run(). The loop times its submissions if the pass is timed.
 template <template <class> class Form> void run_form(const workload& work, kaio::loop_options options) {
     bench::pass pass(work);
     if (pass.timed())

@@ -11,7 +11,7 @@ namespace bench {
 
 inline kaio::request make_request(int fd, const op& request) noexcept {
     std::span const buffer(request.buffer, request.size);
-    switch (request.what) {
+    switch (request.action) {
     case action::read:
         return kaio::read(fd, buffer, request.offset);
     case action::write:

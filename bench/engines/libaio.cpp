@@ -9,8 +9,8 @@
 namespace {
 
 #ifdef BENCH_LIBAIO
-// <libaio.h> and <linux/aio_abi.h>, which the raw engines include, have structs of the same names. With types of its own
-// this file shares no instance of a template with theirs.
+// <libaio.h> has structs of the same names as <linux/aio_abi.h>, which the raw engines include. With these types this
+// file shares no instance of a template with those.
 struct block : iocb {};
 struct event : io_event {};
 
@@ -24,7 +24,7 @@ public:
 
     void prepare(std::size_t place, const bench::op& request) noexcept {
         iocb& block = add(place);
-        switch (request.what) {
+        switch (request.action) {
         case bench::action::read:
             ::io_prep_pread(&block, pass.fd(), request.buffer, request.size, request.offset);
             break;
@@ -38,7 +38,7 @@ public:
         block.data = reinterpret_cast<void*>(place);
     }
     void submit() {
-        hand_over([this](iocb** batch, std::size_t count) {
+        submit_batch([this](iocb** batch, std::size_t count) {
             int const taken = ::io_submit(context_, static_cast<long>(count), batch);
             if (taken != static_cast<int>(count)) bench::call_failed("io_submit", taken < 0 ? -taken : EAGAIN);
         });

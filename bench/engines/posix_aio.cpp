@@ -14,11 +14,11 @@ class calls {
 public:
     explicit calls(bench::pass& pass) : blocks_(pass.depth()), waited_for_(pass.depth()) {
         static bool const threads = [] {
-            ::aioinit how{};
-            how.aio_threads = 64; // as many as help on any of today's machines; the default is 20
-            how.aio_num = 1024;
-            how.aio_idle_time = 1;
-            ::aio_init(&how);
+            ::aioinit settings{};
+            settings.aio_threads = 64; // as many as help on any of today's machines; the default is 20
+            settings.aio_num = 1024;
+            settings.aio_idle_time = 1;
+            ::aio_init(&settings);
             return true;
         }();
         (void)threads;
@@ -44,9 +44,9 @@ public:
         block.aio_buf = request.buffer;
         block.aio_nbytes = request.size;
         block.aio_offset = request.offset;
-        int const taken = request.what == bench::action::read    ? ::aio_read(&block)
-                          : request.what == bench::action::write ? ::aio_write(&block)
-                                                                 : ::aio_fsync(O_SYNC, &block);
+        int const taken = request.action == bench::action::read    ? ::aio_read(&block)
+                          : request.action == bench::action::write ? ::aio_write(&block)
+                                                                   : ::aio_fsync(O_SYNC, &block);
         if (taken != 0) bench::call_failed("aio_read or aio_write", errno);
         waited_for_[place] = &block;
     }

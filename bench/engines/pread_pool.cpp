@@ -8,7 +8,7 @@
 
 namespace {
 
-// A thread for each request in flight. One lock for the two queues: to the threads, and back.
+// Each request in flight has a thread. One lock guards both queues, to the threads and back.
 class calls {
 public:
     explicit calls(bench::pass& pass) : fd_(pass.fd()), requests_(pass.depth()) {

@@ -31,21 +31,21 @@ public:
         iocb& block = add(place);
         std::memset(&block, 0, sizeof block);
         block.aio_data = place;
-        block.aio_lio_opcode = opcodes[static_cast<std::size_t>(request.what)];
+        block.aio_lio_opcode = opcodes[static_cast<std::size_t>(request.action)];
         block.aio_fildes = static_cast<std::uint32_t>(pass.fd());
         block.aio_buf = request.size ? reinterpret_cast<std::uintptr_t>(request.buffer) : 0; // fsync wants 0 here
         block.aio_nbytes = request.size;
         block.aio_offset = request.offset;
     }
     void submit() {
-        hand_over([this](iocb** batch, std::size_t count) {
+        submit_batch([this](iocb** batch, std::size_t count) {
             long const taken = ::syscall(SYS_io_submit, id_, count, batch);
             if (taken != static_cast<long>(count)) call_failed("io_submit", taken < 0 ? errno : EAGAIN);
         });
     }
 
 protected:
-    // Takes events by the system call, which waits for one.
+    // Takes events by the system call, which waits for the first.
     template <class Done> void get_events(Done done) {
         long const count = ::syscall(SYS_io_getevents, id_, 1, pass.depth(), events.data(), nullptr);
         for (long i = 0; i < count; ++i) {
@@ -53,7 +53,7 @@ protected:
             done(event.data, event.res);
         }
     }
-    // Reads events in place, in the mapped ring. False: it is empty.
+    // Reads the events in the mapped ring in place. Returns false if it is empty.
     template <class Done> bool take(Done done) {
         auto* const ring = reinterpret_cast<raw_ring_memory*>(id_);
         unsigned head = ring->head;

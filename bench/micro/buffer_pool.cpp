@@ -1,5 +1,5 @@
-// Memory for direct I/O, 4 KiB each: a pool's buffers, std::aligned_alloc and aligned_buffer. Each benchmark returns
-// what owns the memory, and Catch2 drops it within the time that it measures.
+// Memory for direct I/O, 4 KiB each, from a pool, from std::aligned_alloc and as aligned_buffer. Each benchmark returns
+// the owner of the memory, and Catch2 destroys it within the time that it measures.
 #include <support/catch.hpp>
 
 #include <array>

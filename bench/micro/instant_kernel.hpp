@@ -1,5 +1,5 @@
-// A kernel in which every request has completed when io_submit returns, and whose ring is ordinary memory: what a loop
-// costs on it is what the loop itself costs.
+// A kernel that completes each request inside io_submit, and whose ring is ordinary memory. The time of a loop on it is
+// the loop's own.
 #pragma once
 
 #include <cstring>

@@ -1,6 +1,5 @@
-// Taking events that are there: out of the ring, and by io_getevents. The requests are writes to /dev/null, made once;
-// head is then set back again and again, so that the same events are there to be taken and nothing but the taking is
-// timed.
+// Taking events out of the ring, and by io_getevents. The requests are writes to /dev/null, which are made once. The
+// ring's head is then set back again and again, so that the same events can be taken and nothing else is timed.
 #include <support/catch.hpp>
 
 #include <cerrno>
@@ -21,7 +20,7 @@ using kaio::linux_kernel;
 class full_ring {
 public:
     explicit full_ring(unsigned events) : out(events), count_(events) {
-        // The file is closed again at once: the kernel holds it for as long as it needs it, which is not at all here.
+        // The kernel keeps the file open for as long as it needs it, and these writes complete at once.
         int const null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
         std::vector<kaio::iocb> blocks(events, kaio::iocb(kaio::write(null, byte_, 0)));
         std::vector<kaio::iocb*> batch;
@@ -68,7 +67,7 @@ TEST_CASE("taking events") {
             return r.get_events();
         };
         r.fill_again();
-        CHECK(r.get_events() == static_cast<long>(events)); // what was timed did take them
+        CHECK(r.get_events() == static_cast<long>(events)); // the timed calls did take them
         r.fill_again();
         CHECK(r.take() == events);
     }

@@ -1,6 +1,5 @@
-// What the loop's slab costs: requests with handlers of several sizes through a loop on a kernel that does nothing,
-// which takes an operation out of the slab and gives it back each time; beside it, operations that need no slab, and
-// the heap.
+// The cost of the loop's slab. Requests with handlers of several sizes go through a loop on a kernel that does nothing,
+// and each takes an operation from the slab and returns it. For comparison: operations that need no slab, and the heap.
 #include <support/catch.hpp>
 
 #include <array>
@@ -19,7 +18,7 @@ struct handler {
     std::size_t* done;
     void operator()(kaio::io_result r) const noexcept { *done += r.bytes(); }
 };
-// One that carries so many pointers more.
+// A handler that carries More pointers more.
 template <std::size_t More> struct large_handler : handler {
     std::array<const void*, More> more;
 };
@@ -53,7 +52,7 @@ TEST_CASE("32 requests through the loop") {
         for (auto& op : operations) l.submit(kaio::read(0, byte, 0), *op);
         return l.run();
     };
-    CHECK(done % many == 0); // what was timed did call the handlers
+    CHECK(done % many == 0); // the timed calls did call the handlers
     CHECK(done != 0);
 }
 

@@ -1,4 +1,4 @@
-// What tasks cost: making, awaiting and finishing them; and requests that they await, on a kernel that does nothing.
+// The cost of making, awaiting and finishing tasks, and of requests that they await on a kernel that does nothing.
 #include <support/catch.hpp>
 
 #include <utility>
@@ -22,16 +22,16 @@ kaio::task<unsigned> one_after_the_other() {
     co_return sum;
 }
 
-kaio::task<std::size_t> reading(loop& in, unsigned times) {
+kaio::task<std::size_t> reading(loop& l, unsigned times) {
     static char byte[1];
     std::size_t sum = 0;
-    for (unsigned i = 0; i < times; ++i) sum += (co_await in.submit(kaio::read(0, byte, 0))).bytes();
+    for (unsigned i = 0; i < times; ++i) sum += (co_await l.submit(kaio::read(0, byte, 0))).bytes();
     co_return sum;
 }
 
-kaio::task<std::size_t> at_once(loop& in) {
+kaio::task<std::size_t> at_once(loop& l) {
     std::vector<kaio::task<std::size_t>> tasks;
-    for (unsigned i = 0; i < many; ++i) tasks.push_back(reading(in, 1));
+    for (unsigned i = 0; i < many; ++i) tasks.push_back(reading(l, 1));
     std::size_t sum = 0;
     for (std::size_t const bytes : co_await kaio::when_all(std::move(tasks))) sum += bytes;
     co_return sum;
@@ -48,7 +48,7 @@ TEST_CASE("making and finishing tasks") {
         for (unsigned i = 0; i < many; ++i) sum += called(i);
         return sum;
     };
-    CHECK(kaio::sync_wait(l, one_after_the_other()) == many * (many - 1) / 2); // what was timed did run
+    CHECK(kaio::sync_wait(l, one_after_the_other()) == many * (many - 1) / 2); // the timed calls did run
 }
 
 TEST_CASE("requests in tasks") {

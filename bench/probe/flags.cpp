@@ -12,8 +12,8 @@
 namespace probe {
 namespace {
 
-answer ask(kaio::context& context, const kaio::request& what) {
-    kaio::iocb block = what;
+answer ask(kaio::context& context, const kaio::request& request) {
+    kaio::iocb block = request;
     kaio::iocb* batch[] = {&block};
     if (auto const submitted = context.submit(batch); !submitted) return {.refused = submitted.error_number()};
     kaio::io_event event[1];
@@ -63,8 +63,8 @@ std::vector<flag_answers> try_flags(kaio::context& context, const std::string& d
         auto const write = [&](const kaio::file& f) {
             return f && writes ? ask(context, kaio::write(f.fd(), buffer, 0).flags(flag)) : untried;
         };
-        // Nothing shall block with RWF_NOWAIT that need not: neither dirty pages, nor a time of change that is not
-        // today's, nor data that is not in the page cache.
+        // RWF_NOWAIT must not meet what would block for reasons of its own: dirty pages, a change time that is to be
+        // updated, or data outside the page cache.
         ::fdatasync(file.buffered.fd());
         answer const direct_read = read(file.direct);
         if (file.direct) ask(context, kaio::write(file.direct.fd(), buffer, 0));

@@ -1,4 +1,4 @@
-// Which per-request flags (RWF_*) the kernel and the file system take, and where a refusal shows.
+// Which per-request flags (RWF_*) the kernel and the file system accept, and where they report a refusal.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,7 @@ namespace probe {
 struct answer {
     int refused = 0;      // the errno of io_submit, or 0
     std::int64_t res = 0; // the event's, if io_submit took it
-    bool tried = true;    // false: this flag says nothing to this kind of request, or there is no O_DIRECT
+    bool tried = true;    // false: the flag means nothing for this kind of request, or there is no O_DIRECT
 };
 std::string text(const answer& a);
 
@@ -23,10 +23,10 @@ struct flag_answers {
     answer direct_read, direct_write, buffered_read, buffered_write;
 };
 
-// On a temporary file in `directory`, with requests of `block` bytes.
+// Tries them on a temporary file in `directory`, with requests of `block` bytes.
 std::vector<flag_answers> try_flags(kaio::context& context, const std::string& directory, std::size_t block);
 
-// The name of an errno, such as EOPNOTSUPP.
+// Returns the name of an errno, such as EOPNOTSUPP.
 std::string errno_name(int error);
 
 } // namespace probe

@@ -22,10 +22,11 @@ struct arguments {
     probe::effort effort;
 };
 
-void add_options(CLI::App& app, arguments& to) {
-    app.add_option("DIR", to.directory, "A directory on the file system to probe; it must be writable")->required();
-    app.add_flag("--json", to.json, "JSON instead of the table; docs/probe.md lists its keys");
-    app.add_option("--block", to.block, "Bytes of one request, such as 16K: a power of two")
+void add_options(CLI::App& app, arguments& arguments) {
+    app.add_option("DIR", arguments.directory, "A directory on the file system to probe; it must be writable")
+        ->required();
+    app.add_flag("--json", arguments.json, "JSON instead of the table; docs/probe.md lists its keys");
+    app.add_option("--block", arguments.block, "Bytes of one request, such as 16K: a power of two")
         ->transform(CLI::AsSizeValue(false))
         ->check(CLI::Validator(
             [](std::string& text) {
@@ -35,10 +36,10 @@ void add_options(CLI::App& app, arguments& to) {
             },
             "512..256K"))
         ->capture_default_str();
-    app.add_option("--repetitions", to.effort.repetitions, "Requests of each kind, of which the median is taken")
+    app.add_option("--repetitions", arguments.effort.repetitions, "Requests of each kind, of which the median is taken")
         ->check(CLI::Range(20u, 10'000u))
         ->capture_default_str();
-    app.add_option("--seconds", to.effort.seconds, "Time after which a slow kind of request is repeated no more")
+    app.add_option("--seconds", arguments.effort.seconds, "Time after which a slow kind of request is repeated no more")
         ->check(CLI::Range(0.01, 3600.0))
         ->capture_default_str();
     app.footer("Exit status: 0, whatever was found; 1 if nothing could be measured, with cause and remedy; 2 for bad "
@@ -50,43 +51,44 @@ void add_options(CLI::App& app, arguments& to) {
                "It writes to temporary files of its own in DIR, which have no name and vanish with it.");
 }
 
-// A line that says what is going on, on a terminal.
-void progress(const std::string& what) {
+// Shows on a terminal what the program is doing.
+void progress(const std::string& text) {
     static bool const shown = ::isatty(STDERR_FILENO);
-    if (shown) fmt::print(stderr, "\r\033[K{}", what);
+    if (shown) fmt::print(stderr, "\r\033[K{}", text);
 }
 
-// Keeps the kernel's own threads from taking the processor in the middle of io_submit, where that is permitted (root):
-// then whatever is complete when io_submit returns was waited for. Sleeping gives them the processor.
+// Keeps the kernel's threads from taking the processor in the middle of io_submit, if that is permitted (root). A
+// request that is then complete when io_submit returns was waited for. The kernel's threads run while this one sleeps.
 void go_first() {
     sched_param const lowest{.sched_priority = 1};
     (void)::sched_setscheduler(0, SCHED_FIFO, &lowest);
 }
 
-probe::findings run(const arguments& with) {
+probe::findings run(const arguments& arguments) {
     probe::findings all;
-    all.directory = with.directory;
-    all.around = probe::look_around(with.directory);
-    all.block = with.block;
-    probe::need_room(with.directory, probe::room_needed(with.block, with.effort.repetitions));
+    all.directory = arguments.directory;
+    all.around = probe::look_around(arguments.directory);
+    all.block = arguments.block;
+    probe::need_room(arguments.directory, probe::room_needed(arguments.block, arguments.effort.repetitions));
     kaio::context context(1);
     all.ring = context.uses_ring();
     go_first();
     {
-        probe::scratch const file(with.directory);
+        probe::scratch const file(arguments.directory);
         all.alignment = file.buffered.alignment();
         all.alignment_found_by = probe::alignment_found_by(file.buffered);
         all.direct_error = file.direct_error;
         all.direct_ignored = file.direct.direct_ignored();
     }
-    if (all.alignment_found_by == "statx" && with.block % all.alignment.offset != 0)
+    if (all.alignment_found_by == "statx" && arguments.block % all.alignment.offset != 0)
         throw std::runtime_error(
-            fmt::format("--block {}: direct I/O here needs a multiple of {}", with.block, all.alignment.offset));
-    for (const probe::operation& op : probe::make_operations(with.directory, with.block, with.effort.repetitions)) {
+            fmt::format("--block {}: direct I/O here needs a multiple of {}", arguments.block, all.alignment.offset));
+    for (const probe::operation& op :
+         probe::make_operations(arguments.directory, arguments.block, arguments.effort.repetitions)) {
         progress(op.name);
-        all.operations.emplace_back(op.name, probe::measure(context, op, with.effort));
+        all.operations.emplace_back(op.name, probe::measure(context, op, arguments.effort));
     }
-    all.flags = probe::try_flags(context, with.directory, with.block);
+    all.flags = probe::try_flags(context, arguments.directory, arguments.block);
     progress("");
     return all;
 }
@@ -94,16 +96,16 @@ probe::findings run(const arguments& with) {
 } // namespace
 
 int main(int argc, char** argv) {
-    arguments with;
+    ::arguments arguments;
     CLI::App app(
         "What is truly asynchronous on the file system under DIR? Measures how long requests of Linux native AIO "
         "stay inside io_submit and how long they take.",
         "kaio-probe");
-    add_options(app, with);
+    add_options(app, arguments);
     try {
         app.parse(argc, argv);
-        probe::findings const all = run(with);
-        fmt::print("{}", with.json ? probe::json(all) : probe::table(all));
+        probe::findings const all = run(arguments);
+        fmt::print("{}", arguments.json ? probe::json(all) : probe::table(all));
         if (std::fflush(stdout) != 0) throw std::runtime_error("the output can't be written");
         return 0;
     } catch (const CLI::ParseError& error) {

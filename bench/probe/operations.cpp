@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::uint64_t files_at_once = 4;
 
-// Places for requests in a file, each with room for the two blocks of a vectored one.
+// Returns the number of places for requests in a file. Each has room for the two blocks of a vectored request.
 std::uint64_t places(unsigned repetitions) noexcept { return std::bit_ceil(std::uint64_t{repetitions} + 1); }
 
 // A file and the memory for one request on it.
@@ -28,14 +28,14 @@ struct ground {
         : block(size_of_block), count(places(repetitions)), buffer(2 * block), file(directory) {
         std::fill(buffer.begin(), buffer.end(), std::byte{'k'});
         vector = {iovec{buffer.data(), block}, iovec{buffer.data() + block, block}};
-        // No reading ahead: each request shall meet the device.
+        // Without reading ahead, each request meets the device.
         ::posix_fadvise(file.buffered.fd(), 0, 0, POSIX_FADV_RANDOM);
     }
 
     std::span<std::byte> bytes() { return {buffer.data(), block}; }
     std::uint64_t size() const noexcept { return count * 2 * block; }
 
-    // Another place for each n, and far from the one before: count is a power of two, and the factor odd.
+    // Returns another place for each n, far from the one before: count is a power of two, and the factor is odd.
     std::int64_t place(unsigned n) const noexcept {
         return static_cast<std::int64_t>(n * (count * 5 / 8 | 1) % count * 2 * block);
     }
@@ -43,7 +43,7 @@ struct ground {
     void write_now(unsigned n) { check(::pwrite(file.buffered.fd(), buffer.data(), block, place(n))); }
     void read_now(unsigned n) { check(::pread(file.buffered.fd(), buffer.data(), block, place(n))); }
     void forget_cache() const {
-        ::fdatasync(file.buffered.fd()); // what is dirty can't be forgotten
+        ::fdatasync(file.buffered.fd()); // dirty pages can't be dropped
         ::posix_fadvise(file.buffered.fd(), 0, 0, POSIX_FADV_DONTNEED);
     }
     void check(ssize_t done) const {
@@ -64,17 +64,17 @@ std::string without_direct(const ground& g) {
     return g.file.direct ? "" : "no O_DIRECT: " + std::system_category().message(g.file.direct_error);
 }
 
-// A write of one block to a file that is not filled yet: `prepare` makes it what it shall be, and gives 0 or an errno.
+// Returns a write of one block to a file that is not filled. `prepare` gets the file ready, and returns 0 or an errno.
 template <class Prepare, class Place>
 operation write_to_new(const char* name, const ground_ptr& g, Prepare prepare, Place place) {
-    operation what{name,
+    operation made{name,
                    g->block,
                    [=](unsigned n) { return kaio::write(g->file.direct.fd(), g->bytes(), place(n)); },
                    {},
                    without_direct(*g)};
-    if (int const error = prepare(g->file.buffered.fd(), static_cast<off_t>(g->size())); error && what.error.empty())
-        what.error = "the file system refuses it: " + std::system_category().message(error);
-    return what;
+    if (int const error = prepare(g->file.buffered.fd(), static_cast<off_t>(g->size())); error && made.error.empty())
+        made.error = "the file system refuses it: " + std::system_category().message(error);
+    return made;
 }
 
 } // namespace

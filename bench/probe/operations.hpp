@@ -1,4 +1,4 @@
-// What is measured: each kind of request, on temporary files of its own making.
+// The kinds of requests that are measured, on temporary files that are made here.
 #pragma once
 
 #include <cstddef>
@@ -10,10 +10,10 @@
 
 namespace probe {
 
-// Bytes that the temporary files of make_operations take.
+// Returns how many bytes the temporary files of make_operations take.
 std::uint64_t room_needed(std::size_t block, unsigned repetitions) noexcept;
 
-// All operations with requests of `block` bytes in files in `directory`, in the order of the table.
+// Returns all operations, with requests of `block` bytes on files in `directory`, in the order of the table.
 // Throws std::runtime_error with cause and remedy if the files can't be made.
 std::vector<operation> make_operations(const std::string& directory, std::size_t block, unsigned repetitions);
 

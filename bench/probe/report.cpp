@@ -39,12 +39,12 @@ std::string heading(const findings& all) {
            line("io_uring", around.io_uring.available ? "available" : "not available: " + around.io_uring.why);
 }
 
-// "What: name, name, name.", in lines that fit a terminal; or "" if no operation has this verdict.
-std::string sentence(const findings& all, verdict v, const std::string& what) {
-    std::string out, line = what;
+// Returns "Start: name, name, name.", in lines that fit a terminal, or "" if no operation has this verdict.
+std::string sentence(const findings& all, verdict v, const std::string& start) {
+    std::string out, line = start;
     for (auto const& [name, t] : all.operations) {
         if (!t.error.empty() || t.verdict != v) continue;
-        std::string const more = (line == what ? ": " : ", ") + name;
+        std::string const more = (line == start ? ": " : ", ") + name;
         if (line.size() + more.size() > 99) {
             out += line + ",\n";
             line = "    " + name;
@@ -52,7 +52,7 @@ std::string sentence(const findings& all, verdict v, const std::string& what) {
             line += more;
         }
     }
-    return out.empty() && line == what ? "" : out + line + ".\n";
+    return out.empty() && line == start ? "" : out + line + ".\n";
 }
 
 std::string words(const findings& all) {

@@ -1,4 +1,4 @@
-// What was found, for a person and for a script.
+// The findings, for a person and for a script.
 #pragma once
 
 #include <string>
@@ -17,8 +17,8 @@ struct findings {
     kaio::file_alignment alignment;
     std::string alignment_found_by; // "statx" or "default"
     int direct_error = 0;           // why there is no O_DIRECT, or 0
-    bool direct_ignored = false;    // O_DIRECT is accepted, and statx reports that there is no direct I/O
-    bool ring = false;              // events are taken from the mapped ring
+    bool direct_ignored = false;    // O_DIRECT is accepted, but statx reports that there is no direct I/O
+    bool ring = false;              // kaio takes events from the mapped ring
     std::size_t block = 0;
     std::vector<std::pair<std::string, timing>> operations; // each with its name
     std::vector<flag_answers> flags;
@@ -26,7 +26,7 @@ struct findings {
 
 std::string table(const findings& all);
 
-// One JSON object, with the keys that docs/probe.md lists.
+// Returns one JSON object, with the keys that docs/probe.md lists.
 std::string json(const findings& all);
 
 } // namespace probe

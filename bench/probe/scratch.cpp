@@ -14,7 +14,7 @@
 namespace probe {
 namespace {
 
-[[noreturn]] void fail(const std::string& what, int error) {
+[[noreturn]] void fail(const std::string& context, int error) {
     const char* remedy = "give a directory where files can be made";
     switch (error) {
     case EROFS:
@@ -29,7 +29,7 @@ namespace {
         remedy = "free some space or raise the quota, or give another directory";
         break;
     }
-    throw std::runtime_error(fmt::format("{}: {}; {}", what, std::system_category().message(error), remedy));
+    throw std::runtime_error(fmt::format("{}: {}; {}", context, std::system_category().message(error), remedy));
 }
 
 } // namespace
@@ -38,7 +38,8 @@ scratch::scratch(const std::string& directory) {
     if (!make_nameless(directory)) make_and_unlink(directory);
 }
 
-// By O_TMPFILE. False if this file system has none, or opens no second time what has no name (or there is no /proc).
+// Makes the file by O_TMPFILE. Returns false if this file system has none, or does not open a file without a name a
+// second time, or if there is no /proc.
 bool scratch::make_nameless(const std::string& directory) {
     auto made = kaio::file::try_open(directory.c_str(), O_TMPFILE | O_RDWR | O_EXCL, 0600);
     if (!made) {
@@ -52,8 +53,8 @@ bool scratch::make_nameless(const std::string& directory) {
     return true;
 }
 
-// Opens it twice while it has a name: file systems such as GlusterFS forget a file with its last one. No signal can come
-// between the name's birth and its end.
+// Opens the file twice while it has a name, because file systems such as GlusterFS forget a file with its last name.
+// Signals are blocked while it has one.
 void scratch::make_and_unlink(const std::string& directory) {
     std::string path = directory + "/kaio-probe-XXXXXX";
     sigset_t all, before;
@@ -93,7 +94,7 @@ void need_room(const std::string& directory, std::uint64_t bytes) {
     struct statvfs room;
     if (::statvfs(directory.c_str(), &room) != 0) fail(directory + ": statvfs", errno);
     std::uint64_t const there = std::uint64_t{room.f_bavail} * room.f_frsize;
-    if (room.f_blocks != 0 && there < bytes) // some file systems have no notion of size
+    if (room.f_blocks != 0 && there < bytes) // some file systems have no size
         throw std::runtime_error(fmt::format("{}: {} MiB free, and the probe's temporary files need {} MiB; free some "
                                              "space, or give another directory",
                                              directory, there >> 20, bytes >> 20));

@@ -1,4 +1,4 @@
-// A temporary file without a name: it vanishes with its descriptors, however the program ends.
+// A temporary file without a name, which vanishes with its descriptors, however the program ends.
 #pragma once
 
 #include <cstdint>
@@ -11,12 +11,12 @@ namespace probe {
 struct scratch {
     kaio::file buffered;
     kaio::file direct;    // the same file with O_DIRECT, or no file
-    int direct_error = 0; // the errno that says why
+    int direct_error = 0; // why there is no such file, an errno
 
-    // In `directory`. Throws std::runtime_error with cause and remedy.
+    // Makes the file in `directory`. Throws std::runtime_error with cause and remedy.
     explicit scratch(const std::string& directory);
 
-    // Writes real bytes, so that no hole is left, and brings them to the device. Throws as above.
+    // Writes bytes without a hole, and flushes them to the device. Throws as above.
     void fill(std::uint64_t bytes) const;
 
 private:
@@ -25,7 +25,7 @@ private:
     bool open_direct(const std::string& path);
 };
 
-// Throws as above if there is no room for that much in the file system.
+// Throws as above if the file system has no room for so many bytes.
 void need_room(const std::string& directory, std::uint64_t bytes);
 
 } // namespace probe

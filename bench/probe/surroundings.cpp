@@ -18,7 +18,7 @@
 namespace probe {
 namespace {
 
-// The first line of a file, or "".
+// Returns the first line of a file, or "".
 std::string line_of(const std::string& path) {
     std::string line;
     std::ifstream file(path);
@@ -26,7 +26,7 @@ std::string line_of(const std::string& path) {
     return line;
 }
 
-// What follows `label` in a file of lines such as "Seccomp:\t2", or "".
+// Returns what follows `label` in a file with lines such as "Seccomp:\t2", or "".
 std::string field_of(const std::string& path, const std::string& label) {
     std::ifstream file(path);
     for (std::string line; std::getline(file, line);)
@@ -37,7 +37,7 @@ std::string field_of(const std::string& path, const std::string& label) {
     return "";
 }
 
-// mountinfo writes spaces and the like in octal.
+// Undoes the octal numbers that mountinfo writes for spaces and the like.
 std::string unescaped(const std::string& text) {
     std::string plain;
     for (std::size_t i = 0; i < text.size(); ++i)
@@ -50,9 +50,9 @@ std::string unescaped(const std::string& text) {
     return plain;
 }
 
-// The line of /proc/self/mountinfo for the mount that `fd` lies on, which fdinfo names. (The device number would not
-// do: btrfs gives each subvolume one of its own.)
-void find_file_system(int fd, surroundings& to) {
+// Reads the line of /proc/self/mountinfo for the mount of `fd`, which fdinfo names. The device number is of no use,
+// because each subvolume of btrfs has its own.
+void find_file_system(int fd, surroundings& found) {
     std::string const id = field_of(fmt::format("/proc/self/fdinfo/{}", fd), "mnt_id:");
     std::ifstream mounts("/proc/self/mountinfo");
     for (std::string line; std::getline(mounts, line);) {
@@ -61,11 +61,11 @@ void find_file_system(int fd, surroundings& to) {
         words >> mount >> parent >> numbers >> root >> where;
         if (mount != id) continue;
         while (words >> word && word != "-") continue;
-        words >> to.type >> to.source;
-        to.mounted = unescaped(where);
-        to.source = unescaped(to.source);
+        words >> found.type >> found.source;
+        found.mounted = unescaped(where);
+        found.source = unescaped(found.source);
     }
-    if (to.type.empty()) to.type = "unknown";
+    if (found.type.empty()) found.type = "unknown";
 }
 
 std::optional<device> find_device(int fd, const std::string& source) {

@@ -1,4 +1,4 @@
-// Where the probe runs: kernel, file system, device, the quota of native AIO, and whether there is io_uring.
+// The place where the probe runs: kernel, file system, device, the quota of native AIO, and whether there is io_uring.
 #pragma once
 
 #include <cstddef>
@@ -11,15 +11,15 @@
 namespace probe {
 
 struct device {
-    std::string name, scheduler; // as under /sys/block; a device that is made of others has no scheduler of its own
-    std::string queue;           // requests that it takes before io_submit blocks (nr_requests), or ""
+    std::string name, scheduler; // as under /sys/block; a device that is made of others has no scheduler
+    std::string queue;           // the number of requests that it takes before io_submit blocks (nr_requests), or ""
     std::string sector;          // bytes, or ""
 };
 
 struct io_uring {
     bool available = false;
     std::string cause; // "sysctl", "seccomp", "kernel" or "other", if it is not available
-    std::string why;   // the same in words
+    std::string why;   // the cause in words
 };
 
 struct surroundings {
@@ -33,7 +33,7 @@ struct surroundings {
 // Throws std::runtime_error with cause and remedy if `directory` can't be opened as a directory.
 surroundings look_around(const std::string& directory);
 
-// Who told kaio::file the alignment of direct I/O on this regular file: "statx", or "default" if nobody did.
+// Returns where kaio::file has the alignment of this regular file's direct I/O from: "statx", or "default".
 const char* alignment_found_by(const kaio::file& file);
 
 } // namespace probe

@@ -28,18 +28,18 @@ switches context_switches() noexcept {
 
 double microseconds(std::int64_t ns) noexcept { return static_cast<double>(ns) / 1000; }
 
-// Returns what is wrong, or "".
+// Times one request. Returns an error, or "".
 std::string once(kaio::context& context, kaio::iocb block, std::size_t bytes, sample& out) {
     kaio::iocb* batch[] = {&block};
     kaio::io_event event[1];
     switches const before = context_switches();
     std::int64_t const worked = cpu_time(), started = kaio::linux_kernel::now();
     kaio::submission const answer = context.submit(batch);
-    bool const done = context.reap(event) == 1; // of the ring it is a look
+    bool const done = context.reap(event) == 1; // only looks at the ring
     std::int64_t const returned = kaio::linux_kernel::now(), work = cpu_time() - worked;
     switches const after = context_switches();
     if (!answer) return "refused by io_submit: " + answer.error().message();
-    // It sleeps at once: to poll here would keep the processor from the kernel's threads that do the work.
+    // The wait sleeps at once: spinning would keep the processor from the kernel's threads that do the work.
     while (!done && !context.wait(event)) continue; // a signal
     std::int64_t const completed = done ? returned : kaio::linux_kernel::now();
 
@@ -58,21 +58,21 @@ std::string once(kaio::context& context, kaio::iocb block, std::size_t bytes, sa
 
 } // namespace
 
-timing measure(kaio::context& context, const operation& what, effort limits) {
+timing measure(kaio::context& context, const operation& operation, effort limits) {
     timing failed;
-    failed.error = what.error;
+    failed.error = operation.error;
     if (!failed.error.empty()) return failed;
     std::vector<sample> samples;
     std::int64_t const end = kaio::linux_kernel::now() + static_cast<std::int64_t>(limits.seconds * 1e9);
     for (unsigned n = 0; n < limits.repetitions; ++n) {
         if (n > few && kaio::linux_kernel::now() > end) break;
-        if (what.prepare) what.prepare(n);
+        if (operation.prepare) operation.prepare(n);
         sample s{};
-        failed.error = once(context, what.make(n), what.bytes, s);
+        failed.error = once(context, operation.make(n), operation.bytes, s);
         if (!failed.error.empty()) return failed;
         if (n > 0) samples.push_back(s); // the first one warms up
     }
-    return judge(samples, what.bytes);
+    return judge(samples, operation.bytes);
 }
 
 } // namespace probe

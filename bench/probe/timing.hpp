@@ -16,16 +16,16 @@ struct operation {
     std::string name;
     std::size_t bytes;                           // that one request transfers
     std::function<kaio::request(unsigned)> make; // the n-th request
-    std::function<void(unsigned)> prepare = {};  // what must come before it, untimed
-    std::string error = {};                      // why there can be none
+    std::function<void(unsigned)> prepare = {};  // prepares the n-th request, untimed
+    std::string error = {};                      // why there can be no such request, or ""
 };
 
 struct effort {
     unsigned repetitions = 200;
-    double seconds = 1; // per operation; stops there once a few repetitions are done
+    double seconds = 1; // per operation; a few repetitions are made in any case
 };
 
 // REQUIRES: nothing is in flight in the context
-timing measure(kaio::context& context, const operation& what, effort limits);
+timing measure(kaio::context& context, const operation& operation, effort limits);
 
 } // namespace probe

@@ -142,6 +142,9 @@ breaks(*context, "a wait keeps its time limit", "limit.ns() % 1'000'000'000};", 
 simulated = ("sim/kernel.hpp", "sim/world")
 breaks(*simulated, "a look at the ring takes time", "void look() const noexcept { world_->look(); }", "void look() const noexcept {}")
 breaks(*simulated, "relaxing between two looks takes time", "void relax() const noexcept { world_->relax(); }", "void relax() const noexcept {}")
+chance = ("sim/random_source.hpp", "sim/random_source")
+breaks(*chance, "between reaches its most", "below(others + 1)", "below(others)")
+breaks(*chance, "a fault that is switched off draws nothing", "return probability > 0 && static_cast", "return static_cast")
 
 # The loop's parts.
 queue = ("loop/detail/request_queue.hpp", "loop/submitting")

@@ -39,7 +39,10 @@ public:
     // A number from least to most, both of which are possible. REQUIRES: least <= most
     template <std::integral T> constexpr T between(T least, T most) noexcept {
         assert(least <= most && "kaio: there is no number between these");
-        return static_cast<T>(least + below(static_cast<T>(most - least + 1)));
+        // Unsigned, because there may be more numbers than a T holds.
+        std::uint64_t const others = static_cast<std::uint64_t>(most) - static_cast<std::uint64_t>(least);
+        std::uint64_t const number = others == UINT64_MAX ? (*this)() : below(others + 1);
+        return static_cast<T>(static_cast<std::uint64_t>(least) + number);
     }
 
     // True with this probability, 0 to 1. With 0 no number is drawn, so a fault that is switched off costs nothing.

@@ -55,6 +55,7 @@ moving = ("sys/reset_on_move.hpp", "sys/reset_on_move")
 breaks(*moving, "moving leaves Empty behind", "value_(std::exchange(other.value_, Empty)) {}", "value_(other.value_) {}")
 breaks(*moving, "assigning by moving leaves Empty behind", "T const moved = std::exchange(other.value_, Empty);", "T const moved = other.value_;")
 breaks(*moving, "a replaced value is released", "if (!(old == Empty)) Release{}(old);", "(void)old;")
+breaks("sys/narrow.hpp", "sys/narrow", "no bit is lost that fits", "return static_cast<To>(value);", "return static_cast<To>(static_cast<short>(value));")
 process = ("sys/process.hpp", "sys/process")
 breaks(*process, "a child does not have its parent's mark", "(void)::madvise(page, size, MADV_WIPEONFORK);", "")
 kernel = ("sys/kernel.hpp", "sys/kernel")
@@ -138,10 +139,13 @@ breaks(*context, "at_least limits how small the capacity becomes", "capacity / 2
 breaks(*context, "a cancelled poll is a success", "answer == 0 || answer == -EINPROGRESS", "answer == 0")
 breaks(*context, "a wait keeps its time limit", "limit.ns() % 1'000'000'000};", "0};")
 
+breaks("io/detail/setup_cause.hpp", "io/setup_error", "0 is the cause whatever the error is", "    if (capacity == 0) error = 0;\n", "")
+
 # The simulated kernel.
-simulated = ("sim/kernel.hpp", "sim/world")
+simulated = ("sim/kernel.hpp", "sim/kernel")
 breaks(*simulated, "a look at the ring takes time", "void look() const noexcept { world_->look(); }", "void look() const noexcept {}")
 breaks(*simulated, "relaxing between two looks takes time", "void relax() const noexcept { world_->relax(); }", "void relax() const noexcept {}")
+breaks("sim/file.hpp", "sim/file", "what is mended works again", "node_->broken.clear();", "")
 chance = ("sim/random_source.hpp", "sim/random_source")
 breaks(*chance, "between reaches its most", "below(others + 1)", "below(others)")
 breaks(*chance, "a fault that is switched off draws nothing", "return probability > 0 && static_cast", "return static_cast")

@@ -8,25 +8,17 @@
 
 #include <poll.h>
 
-#include <kaio/kaio.hpp>
-#include <kaio/sim/kernel.hpp>
+#include "worlds.hpp"
 
 using namespace std::chrono_literals;
-using loop_type = kaio::basic_loop<kaio::sim::kernel>;
-using context_type = kaio::basic_context<kaio::sim::kernel>;
+using loop_type = test::simulated_loop;
+using context_type = test::simulated_context;
+using test::ask;
+using test::bytes;
 
 namespace {
 
-std::vector<std::byte> bytes(std::size_t size, char value) { return std::vector<std::byte>(size, std::byte(value)); }
-
-template <class Loop> kaio::io_result ask(Loop& loop, const kaio::request& what) {
-    kaio::io_result got(-1);
-    loop.submit(what, [&](kaio::io_result r) { got = r; });
-    loop.run();
-    return got;
-}
-
-// Returns what happens in a mixed run, and when, as numbers.
+// A mixed run; what happened, and when, as numbers.
 std::vector<std::int64_t> history(std::uint64_t seed, kaio::reaping events) {
     kaio::sim::world world(seed, {.short_transfers = 0.1, .io_errors = 0.1, .no_room = 0.1, .interrupts = 0.1});
     auto const file = world.open("file");
@@ -69,7 +61,7 @@ TEST_CASE("a loop on a simulated world reads what it wrote, in virtual time") {
 
     std::int64_t const before = world.now();
     auto const clock = std::chrono::steady_clock::now();
-    CHECK(loop.run_for(1h) == 0); // it does not wait, because nothing is in flight
+    CHECK(loop.run_for(1h) == 0); // nothing is in flight: it does not wait
     kaio::sim::event const silent = world.make_event();
     loop.submit(kaio::poll(silent, POLLIN), [](kaio::io_result) {});
     CHECK(loop.run_for(1h) == 0);
@@ -79,22 +71,21 @@ TEST_CASE("a loop on a simulated world reads what it wrote, in virtual time") {
     CHECK(world.open("other").fd() != file.fd());
 }
 
-TEST_CASE("readv, writev and append work as on Linux") {
+TEST_CASE("readv, writev and append") {
     kaio::sim::world world(2);
     auto const file = world.open("file");
     loop_type loop(4, {}, world);
     auto a = bytes(3, 'a'), b = bytes(5, 'b'), c = bytes(6, '?'), d = bytes(2, '?');
-    std::array<iovec, 2> three_five{iovec{a.data(), 3}, iovec{b.data(), 5}};
-    std::array<iovec, 2> six_two{iovec{c.data(), 6}, iovec{d.data(), 2}};
-    CHECK(ask(loop, kaio::writev(file, three_five, 0)).bytes() == 8);
-    CHECK(ask(loop, kaio::readv(file, six_two, 0)).bytes() == 8);
+    std::array<iovec, 2> out{iovec{a.data(), 3}, iovec{b.data(), 5}}, in{iovec{c.data(), 6}, iovec{d.data(), 2}};
+    CHECK(ask(loop, kaio::writev(file, out, 0)).bytes() == 8);
+    CHECK(ask(loop, kaio::readv(file, in, 0)).bytes() == 8);
     CHECK(std::memcmp(c.data(), "aaabbb", 6) == 0);
     CHECK(std::memcmp(d.data(), "bb", 2) == 0);
     CHECK(ask(loop, kaio::write(file, a, 100).flags(kaio::rw_flags::append)).bytes() == 3);
     CHECK(file.size() == 11);
 }
 
-TEST_CASE("the same seed makes the same run, event for event, and another seed another run") {
+TEST_CASE("the same seed gives the same run, event for event, and another seed another") {
     auto const events = GENERATE(kaio::reaping::ring, kaio::reaping::syscall);
     auto const first = history(7, events);
     CHECK(first.size() > 600);
@@ -130,7 +121,7 @@ TEST_CASE("requests complete in many orders, and sometimes inside io_submit") {
     CHECK(at_once < 100);
 }
 
-TEST_CASE("a program that only looks, and never waits, gets its completions") {
+TEST_CASE("a program that only looks, and never waits, gets its completions too") {
     kaio::sim::world world(3);
     auto const file = world.open("file");
     auto buffer = bytes(64, 'x');
@@ -141,59 +132,7 @@ TEST_CASE("a program that only looks, and never waits, gets its completions") {
     CHECK(done == 1);
 }
 
-TEST_CASE("time passes only in the kernel's calls, and look() is the call for reading a ring") {
-    kaio::sim::world world(3, {.least_latency = 10'000, .most_latency = 10'000});
-    auto const file = world.open("file");
-    auto buffer = bytes(64, 'x');
-    kaio::sim::kernel kernel(world);
-    kaio::aio_context_id id = 0;
-    REQUIRE(kernel.io_setup(4, &id) == 0);
-    kaio::completion_ring ring(id);
-    REQUIRE(ring.trusted());
-    kaio::iocb blocks[4];
-    kaio::iocb* batch[4];
-    for (std::size_t i = 0; i < 4; ++i) {
-        blocks[i] = kaio::write(file, buffer, 0);
-        batch[i] = &blocks[i];
-    }
-    REQUIRE(kernel.io_submit(id, 4, batch) == 4); // some complete at once
-    std::int64_t const submitted = world.now();
-    unsigned const at_once = ring.available();
-    REQUIRE(at_once < 4);
-    for (int i = 0; i < 1000; ++i) REQUIRE(ring.available() == at_once); // reading memory is not a call
-    CHECK(world.now() == submitted);
-
-    kernel.look();
-    CHECK(world.now() > submitted);
-    while (ring.available() != 4 && world.now() < submitted + 1'000'000) kernel.look();
-    CHECK(ring.available() == 4);
-
-    std::int64_t const before = world.now();
-    kernel.relax();
-    CHECK(world.now() > before);
-    CHECK(kernel.io_destroy(id) == 0);
-}
-
-TEST_CASE("a context has room for as many requests as were asked for, and untaken events keep their room") {
-    kaio::sim::world world(4);
-    auto const file = world.open("file");
-    auto buffer = bytes(64, 'x');
-    context_type context(2, {.events = kaio::reaping::ring}, world);
-    kaio::iocb blocks[3];
-    for (auto& block : blocks) block = kaio::write(file, buffer, 0);
-    kaio::iocb* batch[] = {blocks, blocks + 1, blocks + 2};
-    auto const answer = context.submit(batch);
-    CHECK(answer.accepted() == 2);
-    CHECK(answer.ring_full());
-    while (context.completions() < 2) {
-    }
-    CHECK(context.submit({batch + 2, 1}).ring_full());
-    std::array<kaio::io_event, 1> event;
-    CHECK(context.reap(event) == 1);
-    CHECK(context.submit({batch + 2, 1}));
-}
-
-TEST_CASE("a wait that nothing can end is an error instead of a hang") {
+TEST_CASE("a wait that nothing can end is an error, not a hang") {
     kaio::sim::world world(5);
     kaio::sim::event const silent = world.make_event();
     loop_type loop(4, {.spin_limit = kaio::duration::zero()}, world);
@@ -203,7 +142,7 @@ TEST_CASE("a wait that nothing can end is an error instead of a hang") {
     CHECK(answer.error().value() == EDEADLK);
 }
 
-TEST_CASE("a poll completes when its event is set, at once if it is set already, and by io_cancel") {
+TEST_CASE("polls complete when their event is set, at once where it is, and by io_cancel") {
     kaio::sim::world world(6);
     kaio::sim::event const event = world.make_event();
     auto const file = world.open("file");
@@ -215,7 +154,7 @@ TEST_CASE("a poll completes when its event is set, at once if it is set already,
     CHECK(loop.run_for(1s) == 0);
     event.set();
     event.clear();
-    CHECK(loop.run_for(1s) == 0); // the event was no longer ready when the kernel looked
+    CHECK(loop.run_for(1s) == 0); // it was not ready any more when the kernel looked
     event.set();
     CHECK(loop.run() == 1);
     CHECK(mask == POLLIN);
@@ -240,79 +179,11 @@ TEST_CASE("a poll completes when its event is set, at once if it is set already,
     CHECK(raw.submit(batch));
     CHECK(raw.cancel(block));
     CHECK(raw.cancel(block).error().value() == EINVAL);
-    CHECK(raw.submit(batch)); // in flight when the context is destroyed
+    CHECK(raw.submit(batch)); // in flight when the context goes
 }
 
-TEST_CASE("faults come at about their rate, and only if they are asked for") {
-    auto const count = [](kaio::sim::options how) {
-        kaio::sim::world world(9, how);
-        auto const file = world.open("file");
-        file.resize(1 << 20);
-        loop_type loop(16, {}, world);
-        std::vector<std::vector<std::byte>> buffers(2000, bytes(100, 0));
-        struct {
-            unsigned bad = 0, shorter = 0, flipped = 0;
-        } seen;
-        for (auto& buffer : buffers)
-            loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result r) {
-                seen.bad += r.res() == -EIO;
-                seen.shorter += r && r.bytes() < 100 && r.bytes() > 0;
-                seen.flipped += buffer != bytes(100, 0);
-            });
-        CHECK(loop.run() == 2000);
-        return std::array<unsigned, 3>{seen.bad, seen.shorter, seen.flipped};
-    };
-    CHECK(count({}) == std::array<unsigned, 3>{0, 0, 0});
-    CHECK(count({.no_room = 0.1, .interrupts = 0.1}) == std::array<unsigned, 3>{0, 0, 0}); // the loop retries
-    auto const [bad, shorter, flipped] = count({.short_transfers = 0.1, .io_errors = 0.05, .bit_flips = 0.2});
-    CHECK((bad > 50 && bad < 150));
-    CHECK((shorter > 130 && shorter < 270));
-    CHECK((flipped > 300 && flipped < 500));
-}
-
-TEST_CASE("broken ranges, a full disk and flipped bits act as documented") {
-    kaio::sim::world world(10);
-    auto const file = world.open("file");
-    auto buffer = bytes(4096, 'x');
-    loop_type loop(16, {}, world);
-    CHECK(ask(loop, kaio::write(file, buffer, 0)).bytes() == 4096);
-
-    file.break_range(1000, 10);
-    CHECK(ask(loop, kaio::read(file, buffer, 0)).bytes() == 1000);
-    CHECK(ask(loop, kaio::read(file, buffer, 1000)).res() == -EIO);
-    CHECK(ask(loop, kaio::write(file, buffer, 1009)).res() == -EIO);
-    CHECK(ask(loop, kaio::read(file, buffer, 1010)).bytes() == 3086);
-    file.mend();
-    CHECK(ask(loop, kaio::read(file, buffer, 0)).bytes() == 4096);
-
-    file.flip_bit(7, 3);
-    CHECK(ask(loop, kaio::read(file, buffer, 0)).bytes() == 4096);
-    CHECK(buffer[7] == (std::byte('x') ^ std::byte(8)));
-
-    auto const other = world.open("other");
-    world.options().disk_size = 5000;
-    CHECK(ask(loop, kaio::write(other, buffer, 0)).bytes() == 904);
-    CHECK(ask(loop, kaio::write(other, buffer, 904)).res() == -ENOSPC);
-    CHECK(ask(loop, kaio::write(file, buffer, 0)).bytes() == 4096); // overwriting needs no room
-}
-
-TEST_CASE("a direct file refuses misaligned requests, and short transfers are whole units") {
-    kaio::sim::world world(11, {.short_transfers = 1});
-    auto const file = world.open("file", {.direct = true, .alignment = {512, 4096}});
-    kaio::aligned_buffer buffer(65536, 4096);
-    kaio::descriptor const plain = file.fd(); // knows no alignment, so no assert fails first
-    loop_type loop(16, {}, world);
-    auto const written = ask(loop, kaio::write(plain, std::span(buffer), 0)).bytes();
-    CHECK((written > 0 && written < 65536 && written % 4096 == 0));
-    CHECK(ask(loop, kaio::write(plain, std::span(buffer).first(4096), 0)).bytes() == 4096); // one unit can't be short
-    CHECK(ask(loop, kaio::write(plain, std::span(buffer).first(512), 0)).res() == -EINVAL);
-    CHECK(ask(loop, kaio::write(plain, std::span(buffer).first(4096), 512)).res() == -EINVAL);
-    CHECK(ask(loop, kaio::write(plain, std::span(buffer).subspan(1, 4096), 0)).res() == -EINVAL);
-    CHECK(file.direct());
-    CHECK(file.alignment() == kaio::file_alignment{512, 4096});
-}
-
-TEST_CASE("after a crash requests in flight have failed, the old loop fails, and a new one sees what was synced") {
+TEST_CASE(
+    "after a crash what was in flight has failed, the old loop is of no use, and a new one sees what was synced") {
     bool partly = false;
     for (std::uint64_t seed = 0; seed < 200; ++seed) {
         kaio::sim::world world(seed);
@@ -352,7 +223,7 @@ TEST_CASE("after a crash requests in flight have failed, the old loop fails, and
     CHECK(partly);
 }
 
-TEST_CASE("a context may be destroyed with requests in flight, and two loops may share a world") {
+TEST_CASE("a context is destroyed with requests in flight, and two loops share a world") {
     kaio::sim::world world(12);
     auto const file = world.open("file");
     auto buffer = bytes(64, 'x');
@@ -369,7 +240,7 @@ TEST_CASE("a context may be destroyed with requests in flight, and two loops may
         two.submit(kaio::write(file, buffer, 128), [&](kaio::io_result r) { done += r.bytes() == 64; });
         two.flush();
     }
-    CHECK(file.size() == 192); // the destructors waited for their writes
+    CHECK(file.size() == 192); // waited for
     one.run();
     CHECK(done == 2);
 }

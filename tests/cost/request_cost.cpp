@@ -107,6 +107,27 @@ void callback(work& w) {
     loop.run();
 }
 
+// The buffer goes with each request and comes back.
+void handed_over(work& w) {
+    struct place {
+        work& w;
+        kaio::loop& loop;
+
+        void next(kaio::aligned_buffer&& buffer) {
+            ++w.issued;
+            loop.submit(kaio::read(w.fd, std::move(buffer), w.offset()),
+                        [this](kaio::io_result r, kaio::aligned_buffer&& b) {
+                            w.check(r.res());
+                            if (w.issued < w.total) next(std::move(b));
+                        });
+        }
+    };
+    kaio::loop loop(depth, with_ring());
+    std::vector<place> places(depth, {w, loop});
+    for (place& p : places) p.next(kaio::aligned_buffer(block_size));
+    loop.run();
+}
+
 void owned(work& w) {
     struct handler {
         work& w;
@@ -175,14 +196,15 @@ void raw(work& w) {
 
 int main(int argc, char** argv) {
     std::string const form = argc == 3 ? argv[1] : "";
-    void (*const run)(work&) = form == "hand"        ? hand
-                               : form == "callback"  ? callback
-                               : form == "coroutine" ? coroutine
-                               : form == "owned"     ? owned
-                               : form == "raw"       ? raw
-                                                     : nullptr;
+    void (*const run)(work&) = form == "hand"          ? hand
+                               : form == "callback"    ? callback
+                               : form == "handed_over" ? handed_over
+                               : form == "coroutine"   ? coroutine
+                               : form == "owned"       ? owned
+                               : form == "raw"         ? raw
+                                                       : nullptr;
     if (!run) {
-        std::fprintf(stderr, "usage: request_cost hand|raw|owned|coroutine|callback REQUESTS\n");
+        std::fprintf(stderr, "usage: request_cost hand|raw|owned|coroutine|callback|handed_over REQUESTS\n");
         return 2;
     }
     char path[] = "/dev/shm/kaio-cost-XXXXXX";

@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <sys/resource.h>
@@ -105,9 +106,9 @@ TEST_CASE("a file that was opened with O_APPEND is written at its end, or with n
     REQUIRE(::pwrite(made.fd(), "old", 3, 0) == 3);
     kaio::file const file = kaio::file::open(made.path(), O_RDWR | O_APPEND);
     kaio::loop loop(8);
-    CHECK(one(loop, kaio::write(file, std::string("new"), 0)) == 3);
+    CHECK(one(loop, kaio::write(file, std::string_view("new"), 0)) == 3);
     CHECK(content(file.fd()) == "oldnew");
-    std::int64_t const res = one(loop, kaio::write(file, std::string("NEW"), 0).flags(kaio::rw_flags::noappend));
+    std::int64_t const res = one(loop, kaio::write(file, std::string_view("NEW"), 0).flags(kaio::rw_flags::noappend));
     if (res == -EOPNOTSUPP) SKIP_TEST("this kernel (before 6.9) or file system has no RWF_NOAPPEND");
     CHECK(res == 3);
     CHECK(content(file.fd()) == "NEWnew");

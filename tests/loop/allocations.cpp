@@ -189,3 +189,48 @@ TEST_CASE("a coroutine that there is no memory for throws bad_alloc, and the loo
     CHECK(fails_at_each(detached) > buffers.size());
 }
 #endif
+
+TEST_CASE(
+    "a buffer that is handed over allocates nothing where it fits beside its handler, and once where it does not") {
+    driver d;
+    d.run(warm_up);
+    std::vector<char> buffer(64);
+    unsigned done = 0;
+    unsigned long const before = allocations_so_far();
+    for (int i = 0; i < 1000; ++i) {
+        d.loop.submit(kaio::read(d.file, std::move(buffer), 0), [&](kaio::io_result r, std::vector<char> returned) {
+            done += r.bytes() == 64;
+            buffer = std::move(returned);
+        });
+        d.loop.run();
+    }
+    CHECK((uncounted || allocations_so_far() - before == 0));
+    d.loop.submit(kaio::fully(kaio::read(d.file, std::move(buffer), 0)),
+                  [&](kaio::transfer_result r, std::vector<char>) { done += r.bytes() == 64; });
+    CHECK((uncounted || allocations_so_far() - before == 1));
+    d.loop.run();
+    CHECK(done == 1001);
+}
+
+TEST_CASE("without memory for a large handler, the handler and a buffer that is handed over stay with the caller") {
+    if (uncounted) return;
+    struct large {
+        std::vector<char> filling = std::vector<char>(100, 'x');
+        std::array<char, 100> more{};
+        void operator()(kaio::io_result, const std::vector<char>&) const {}
+        void operator()(kaio::transfer_result) const {}
+    };
+    driver d;
+    large handler;
+    auto request = kaio::read(d.file, std::vector<char>(64), 0);
+    failing = 1;
+    CHECK(d.loop.try_submit(std::move(request), std::move(handler)).error().value() == ENOMEM);
+    CHECK(request.buffer().size() == 64);
+    CHECK(handler.filling.size() == 100);
+    failing = 1;
+    CHECK(d.loop.try_submit(kaio::fully(kaio::read(d.file, d.buffer, 0)), std::move(handler)).error().value() ==
+          ENOMEM);
+    failing = 0;
+    CHECK(handler.filling.size() == 100);
+    CHECK(d.loop.in_flight() + d.loop.queued() == 0);
+}

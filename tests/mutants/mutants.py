@@ -121,6 +121,13 @@ breaks(*request, "notify sets its flag", "changed.block_.aio_flags |= iocb_flag_
 breaks(*request, "one modifier keeps the others", "changed.block_.aio_flags |= iocb_flag_ioprio;", "changed.block_.aio_flags = iocb_flag_ioprio;")
 breaks(*request, "an offset must be aligned too", "(size | static_cast<std::uint64_t>(offset)) & offset_mask_", "size & offset_mask_")
 
+# Buffers that are handed over.
+breaks("io/owning.hpp", "io/owning", "the raw layer names an owned buffer where it lies", "block.aio_buf = reinterpret_cast<std::uintptr_t>(std::data(buffer_));", "")
+breaks("io/owning.hpp", "io/owning", "a span is borrowed, also as an rvalue", "!std::is_lvalue_reference_v<Buffer> && !std::ranges::enable_borrowed_range<std::remove_cv_t<Buffer>>;", "!std::is_lvalue_reference_v<Buffer>;")
+breaks("loop/detail/loop_core.hpp", "io/owning", "an owned buffer is named where it lies", "operation->set_buffer(slab.template handler_of<stored>(*operation).buffer);", "")
+breaks("loop/awaitable.hpp", "io/owning", "an awaited buffer is named where it lies", "if constexpr (owns) core_of(*this).set_buffer(buffer_);", "")
+breaks("loop/detail/operation_slab.hpp", "loop/allocations", "without memory the caller keeps its handler", "            if (!boxed) return nullptr;", "            if (!boxed) return ((void)Handler(std::forward<Arguments>(arguments)...), nullptr);")
+
 # The context.
 context = ("io/context.hpp", "io/context")
 breaks("io/context.hpp", "seccomp/untrusted_ring", "a refused request accounts for no event", "add(announced_, accepted - count);", "")

@@ -23,6 +23,23 @@ void freed() {
     loop.run();
 }
 
+void freed_in_flight() {
+    char* const buffer = fresh();
+    kaio::loop loop(4);
+    loop.submit(kaio::read(zero, std::span(buffer, 64), 0), ignore);
+    loop.flush();
+    std::free(buffer);
+    loop.run();
+}
+
+void returned() {
+    kaio::buffer_pool pool(2, 64);
+    kaio::pooled_buffer buffer = pool.acquire();
+    std::byte* const bytes = buffer.data();
+    buffer.reset();
+    std::puts(bytes[10] == std::byte{} ? "zero" : "not zero");
+}
+
 void freed_piece() {
     static char kept[64];
     char* const buffer = fresh();
@@ -82,8 +99,14 @@ int main(int, char** argv) {
     constexpr struct {
         const char* name;
         void (*make)();
-    } mistakes[] = {{"freed", freed},         {"freed_piece", freed_piece}, {"too_long", too_long},
-                    {"unwritten", unwritten}, {"too_early", too_early},     {"reused", reused}};
+    } mistakes[] = {{"freed", freed},
+                    {"freed_in_flight", freed_in_flight},
+                    {"freed_piece", freed_piece},
+                    {"reused", reused},
+                    {"returned", returned},
+                    {"too_early", too_early},
+                    {"too_long", too_long},
+                    {"unwritten", unwritten}};
     for (auto const& mistake : mistakes)
         if (std::strcmp(mistake.name, argv[1]) == 0) mistake.make();
 }

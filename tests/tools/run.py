@@ -84,6 +84,8 @@ report.run(
         (f"{what} is reported by {tool}", reported(mistake, tool, words))
         for what, mistake, tool, words in (
             ("a freed buffer that is submitted", "freed", "address,undefined", "heap-use-after-free"),
+            ("a buffer that is freed while the kernel has it", "freed_in_flight", "address,undefined", "heap-use-after-free"),
+            ("a pool's buffer that no handle has", "returned", "address,undefined", "use-after-poison"),
             ("a vector with a freed piece", "freed_piece", "address,undefined", "heap-use-after-free"),
             ("a request for more than the buffer has", "too_long", "address,undefined", "heap-buffer-overflow"),
             ("a write of unwritten bytes", "unwritten", "memory", "use-of-uninitialized-value"),

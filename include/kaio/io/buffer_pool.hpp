@@ -3,7 +3,8 @@
 //     kaio::pooled_buffer buffer = pool.acquire();
 //     if (buffer) loop.submit(kaio::read(file, buffer, 0), handler);
 // The pool must outlive its handles, and a handle the requests that name it. The pool may be moved while handles are
-// out. One thread at a time uses a pool and its handles. A forked child may destroy both.
+// out. One thread at a time uses a pool and its handles. A forked child may destroy both. AddressSanitizer reports an
+// access to a buffer that no handle has.
 #pragma once
 
 #include <cerrno>
@@ -22,6 +23,7 @@
 #include <kaio/io/result.hpp>
 #include <kaio/sys/process.hpp>
 #include <kaio/sys/reset_on_move.hpp>
+#include <kaio/sys/sanitizers.hpp>
 
 namespace kaio::inline KAIO_BUILD {
 
@@ -48,9 +50,7 @@ public:
     void reset() noexcept { place_.reset(); }
 
     // The buffer's bytes: null and 0 for no buffer.
-    std::byte* data() const noexcept {
-        return pool() ? pool()->buffers + pool()->stride * place_.get().index : nullptr;
-    }
+    std::byte* data() const noexcept { return pool() ? pool()->buffer(place_.get().index) : nullptr; }
     std::size_t size() const noexcept { return pool() ? pool()->size : 0; }
     std::byte* begin() const noexcept { return data(); }
     std::byte* end() const noexcept { return data() + size(); }
@@ -98,6 +98,7 @@ public:
             return failure(ENOMEM);
         auto const base = reinterpret_cast<std::uintptr_t>(header->mapping);
         header->buffers = static_cast<std::byte*>(header->mapping) + (detail::round_up(base, alignment) - base);
+        sanitizers::forbid_access(header->mapping, header->mapped); // until a buffer is acquired
         return pool;
     }
 
@@ -106,7 +107,9 @@ public:
     [[nodiscard]] pooled_buffer acquire() noexcept {
         if (available() == 0) return {};
         detail::pool_header* const header = header_.get();
-        return pooled_buffer({header, header->free_stack()[--header->free_count]});
+        std::uint32_t const index = header->free_stack()[--header->free_count];
+        sanitizers::allow_access(header->buffer(index), header->size);
+        return pooled_buffer({header, index});
     }
 
     std::uint32_t count() const noexcept { return header_ ? header_.get()->count : 0; }

@@ -9,22 +9,18 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <iterator>
 #include <type_traits>
 #include <utility>
 
 #include <sys/uio.h>
 
+#include <kaio/io/owning.hpp>
 #include <kaio/io/view.hpp>
 #include <kaio/sys/abi.hpp>
 
 namespace kaio::inline KAIO_BUILD {
-
-// The classes of ioprio_set(2), which only some I/O schedulers look at. real_time needs CAP_SYS_NICE or CAP_SYS_ADMIN.
-#pragma push_macro("none") // some projects have a macro of this name
-#undef none
-enum class priority_class : std::uint16_t { none = 0, real_time = 1, best_effort = 2, idle = 3 };
-#pragma pop_macro("none")
 
 // The file of a request: an int descriptor, or anything with fd(), such as kaio::file. It owns nothing.
 class descriptor {
@@ -32,8 +28,8 @@ public:
     constexpr descriptor(int fd) noexcept : fd_(fd) {}
     template <class File>
         requires requires(const File& file) {
-                     { file.fd() } noexcept;
-                 }
+            { file.fd() } noexcept;
+        }
     descriptor(const File& file) noexcept : fd_(file.fd()) {
         if constexpr (requires {
                           file.alignment();
@@ -70,7 +66,7 @@ private:
 };
 
 // The kernel's iocb, filled in. Modifiers return a changed copy.
-class request {
+class [[nodiscard("kaio: a request does nothing until it is submitted: loop.submit(request, handler)")]] request {
 public:
     // For operations that kaio has no factory for. `direct_unit` as below.
     constexpr explicit request(const iocb& block, std::uint32_t direct_unit = 0) noexcept
@@ -120,9 +116,9 @@ namespace detail {
 
 template <class Buffer>
 concept contiguous = requires(Buffer& buffer) {
-                         std::data(buffer);
-                         std::size(buffer);
-                     };
+    std::data(buffer);
+    std::size(buffer);
+};
 
 template <class Buffer> using element_of = std::remove_pointer_t<decltype(std::data(std::declval<Buffer&>()))>;
 
@@ -142,9 +138,34 @@ inline std::uint64_t address(const volatile void* memory) noexcept { return rein
 template <class Buffer>
 request transfer(opcode op, const descriptor& file, Buffer& buffer, std::int64_t offset) noexcept {
     std::size_t const bytes = std::size(buffer) * sizeof(element_of<Buffer>);
+#if !defined(NDEBUG)
+    if (bytes == 0 && std::data(buffer) == nullptr)
+        std::fputs(
+            "kaio: a read or write has an empty buffer, and will transfer nothing; if the buffer was moved, into a "
+            "handler perhaps, hand it over with the request: kaio::read(file, std::move(buffer), offset)\n",
+            stderr);
+#endif
     assert(file.accepts(std::data(buffer), bytes, offset) &&
            "kaio: direct I/O needs address, length and offset aligned as file::alignment() says");
     return make_request(op, file, address(std::data(buffer)), bytes, offset);
+}
+
+// Making a request fails only if moving its buffer fails.
+template <class Buffer>
+inline constexpr bool keeps_noexcept =
+    !is_handed_over<Buffer> || std::is_nothrow_move_constructible_v<std::remove_cvref_t<Buffer>>;
+
+// The request, which owns the buffer if that is handed over.
+template <class Buffer>
+auto transfer_of(opcode op, const descriptor& file, Buffer&& buffer,
+                 std::int64_t offset) noexcept(keeps_noexcept<Buffer>) {
+    if constexpr (is_handed_over<Buffer>) {
+        static_assert(!std::is_const_v<Buffer>, "kaio: a const buffer can't be handed over, because it can't be moved");
+        using owner = std::remove_cv_t<Buffer>;
+        return owning<request, owner>(transfer(op, file, buffer, offset), std::move(buffer));
+    } else {
+        return transfer(op, file, buffer, offset);
+    }
 }
 
 } // namespace detail
@@ -157,14 +178,18 @@ request transfer(opcode op, const descriptor& file, Buffer& buffer, std::int64_t
 // have 64 KiB). kaio::fully() goes on where a read stops short.
 // With O_DIRECT, address, length and offset are multiples of file::alignment(). An assert checks that for a kaio::file.
 // Errors: EINVAL (alignment, or a directory), EIO, EBADF, EISDIR; see read(2).
-template <class Buffer> request read(const descriptor& file, Buffer&& buffer, std::int64_t offset) noexcept {
+//
+// A buffer that owns its bytes and is an rvalue is handed over (kaio/io/owning.hpp). An lvalue, a span or another view
+// is borrowed.
+template <class Buffer>
+auto read(const descriptor& file, Buffer&& buffer, std::int64_t offset) noexcept(detail::keeps_noexcept<Buffer>) {
     static_assert(detail::contiguous<Buffer>, "kaio: read() needs a buffer with data() and size(), such as std::span");
     if constexpr (detail::contiguous<Buffer>) {
         static_assert(!std::is_const_v<detail::element_of<Buffer>>,
                       "kaio: read() writes into its buffer, and the elements of this buffer are const");
         static_assert(std::is_trivially_copyable_v<detail::element_of<Buffer>>,
                       "kaio: read() fills its buffer with plain bytes, so its elements must be trivially copyable");
-        return detail::transfer(opcode::pread, file, buffer, offset);
+        return detail::transfer_of(opcode::pread, file, std::forward<Buffer>(buffer), offset);
     }
 }
 
@@ -176,12 +201,13 @@ template <class Buffer> request read(const descriptor& file, Buffer&& buffer, st
 // its end, whatever `offset` is; rw_flags::noappend (6.9) undoes that for one request.
 // Errors: those of read, ENOSPC, and EFBIG beyond the largest file and RLIMIT_FSIZE; see write(2). Beyond RLIMIT_FSIZE
 // the kernel also sends SIGXFSZ, which ends a program that neither ignores nor handles it.
-template <class Buffer> request write(const descriptor& file, Buffer&& buffer, std::int64_t offset) noexcept {
+template <class Buffer>
+auto write(const descriptor& file, Buffer&& buffer, std::int64_t offset) noexcept(detail::keeps_noexcept<Buffer>) {
     static_assert(detail::contiguous<Buffer>, "kaio: write() needs a buffer with data() and size(), such as std::span");
     if constexpr (detail::contiguous<Buffer>) {
         static_assert(std::is_trivially_copyable_v<detail::element_of<Buffer>>,
                       "kaio: write() writes plain bytes, so the elements of its buffer must be trivially copyable");
-        return detail::transfer(opcode::pwrite, file, buffer, offset);
+        return detail::transfer_of(opcode::pwrite, file, std::forward<Buffer>(buffer), offset);
     }
 }
 
@@ -198,9 +224,7 @@ inline request writev(const descriptor& file, view<const iovec> vector, std::int
 
 // fsync(2): completes when the file's data and metadata are on the device. It covers the writes that have completed
 // before it is submitted, and orders nothing among requests in flight. Errors: EINVAL before Linux 4.18.
-inline request fsync(const descriptor& file) noexcept {
-    return detail::make_request(opcode::fsync, file, 0, 0, 0);
-}
+inline request fsync(const descriptor& file) noexcept { return detail::make_request(opcode::fsync, file, 0, 0, 0); }
 
 // fdatasync(2): as fsync, but without metadata that is not needed to read the data back.
 inline request fdatasync(const descriptor& file) noexcept {

@@ -8,8 +8,11 @@
 
 #include <cassert>
 #include <cstdint>
+#include <cstdio>
 #include <type_traits>
+#include <utility>
 
+#include <kaio/io/owning.hpp>
 #include <kaio/io/request.hpp>
 #include <kaio/io/result.hpp>
 #include <kaio/loop/detail/transfer_progress.hpp>
@@ -19,34 +22,76 @@
 
 namespace kaio::inline KAIO_BUILD {
 
+namespace detail {
+
+// What an awaitable keeps of what it submits: the work, and a buffer if that is handed over.
+struct no_buffer {};
+template <class What> struct parts_of {
+    using work = What;
+    using buffer = no_buffer;
+};
+template <class Work, class Buffer> struct parts_of<owning<Work, Buffer>> {
+    using work = Work;
+    using buffer = Buffer;
+};
+
+} // namespace detail
+
 // Made by basic_loop::submit. REQUIRES: it is awaited once at most. Destroying it, with the frame it is in, while it is
-// in flight ends the program with a message: the kernel would write into memory that is gone.
-// `Core` is the loop's.
+// in flight ends the program with a message: the kernel would write into memory that is gone. One that is destroyed and
+// was never awaited says so on stderr in a debug build, because its request was not submitted. `Core` is the loop's.
 template <class Core, class What>
 class [[nodiscard("kaio: nothing is submitted until it is awaited: co_await loop.submit(...)")]] awaitable final
     : public operation {
-    static constexpr bool whole = std::is_same_v<What, whole_transfer>;
-    static constexpr bool timed = std::is_same_v<What, timer>;
+    using work = typename detail::parts_of<What>::work;
+    using buffer = typename detail::parts_of<What>::buffer;
+    static constexpr bool whole = std::is_same_v<work, whole_transfer>;
+    static constexpr bool timed = std::is_same_v<work, timer>;
+    static constexpr bool owns = detail::is_owning<What>;
 
 public:
-    awaitable(Core& loop, const request& request) noexcept : operation(nullptr), loop_(loop) {
-        core_of(*this).set_request(request.block());
+    awaitable(Core& loop, const request& submitted) noexcept
+        requires std::is_same_v<What, request>
+        : operation(nullptr), loop_(loop) {
+        core_of(*this).set_request(submitted.block());
     }
-    awaitable(Core& loop, const whole_transfer& transfer) noexcept
-        : operation(nullptr), loop_(loop), state_(transfer.progress) {
-        core_of(*this).set_request(transfer.first);
+    awaitable(Core& loop, const whole_transfer& submitted) noexcept
+        requires std::is_same_v<What, whole_transfer>
+        : operation(nullptr), loop_(loop), state_(submitted.progress) {
+        core_of(*this).set_request(submitted.first);
     }
-    awaitable(Core& loop, timer timer) noexcept : operation(nullptr), loop_(loop), state_(timer.delay.ns()) {}
+    awaitable(Core& loop, timer submitted) noexcept
+        requires timed
+        : operation(nullptr), loop_(loop), state_(submitted.delay.ns()) {}
+    awaitable(Core& loop, What&& submitted) noexcept(std::is_nothrow_move_constructible_v<buffer>)
+        requires(owns && !whole)
+        : operation(nullptr), loop_(loop), buffer_(std::move(submitted.buffer())) {
+        core_of(*this).set_request(submitted.work().block());
+    }
+    awaitable(Core& loop, What&& submitted) noexcept(std::is_nothrow_move_constructible_v<buffer>)
+        requires(owns && whole)
+        : operation(nullptr), loop_(loop), state_(submitted.work().progress), buffer_(std::move(submitted.buffer())) {
+        core_of(*this).set_request(submitted.work().first);
+    }
     // For coroutine types that keep what they await, or wrap it. REQUIRES: `other` has not been awaited
-    awaitable(awaitable&& other) noexcept : operation(nullptr), loop_(other.loop_), state_(other.state_) {
+    awaitable(awaitable&& other) noexcept(std::is_nothrow_move_constructible_v<buffer>)
+        : operation(nullptr), loop_(other.loop_), state_(other.state_), buffer_(std::move(other.buffer_)) {
         assert(!other.frame_ && "kaio: an awaitable was moved after it had been awaited");
         core_of(*this).set_request(core_of(other).as.request);
+        core_of(other).complete = &moved_from;
     }
     awaitable(const awaitable&) = delete;
     awaitable& operator=(const awaitable&) = delete;
     ~awaitable() {
         if (frame_) [[unlikely]]
             destroyed_while_busy();
+#if !defined(NDEBUG)
+        if (core_of(*this).complete == nullptr)
+            std::fputs(
+                "kaio: loop.submit(...) was never awaited, so nothing was submitted: write co_await before it, or "
+                "give it a handler\n",
+                stderr);
+#endif
     }
 
     static constexpr bool await_ready() noexcept { return false; }
@@ -54,6 +99,7 @@ public:
     template <class Coroutine> void await_suspend(Coroutine frame) noexcept {
         core_of(*this).complete = &complete<Coroutine>;
         frame_ = frame.address();
+        if constexpr (owns) core_of(*this).set_buffer(buffer_);
         loop_.make_busy(core_of(*this));
         if constexpr (timed)
             loop_.start_timer(core_of(*this), state_);
@@ -61,17 +107,17 @@ public:
             loop_.start(core_of(*this));
     }
 
-    // An io_result, or for fully() a transfer_result. Clang warns if it is dropped. GCC 12 has no such warning for what
-    // is awaited.
+    // An io_result, or for fully() a transfer_result; with the buffer in a std::pair if that was handed over. Clang warns
+    // if it is dropped. GCC 12 has no such warning for what is awaited.
     [[nodiscard("kaio: the result says whether it failed, and how many bytes were transferred")]] auto
-    await_resume() noexcept
+    await_resume() noexcept(std::is_nothrow_move_constructible_v<buffer>)
         requires(!timed)
     {
         frame_ = nullptr;
-        if constexpr (whole)
-            return transfer_result(state_.bytes(), state_.error());
+        if constexpr (owns)
+            return std::pair<decltype(result()), buffer>(result(), std::move(buffer_));
         else
-            return io_result(state_);
+            return result();
     }
     // Of a timer: it may be dropped.
     io_result await_resume() noexcept
@@ -82,6 +128,13 @@ public:
     }
 
 private:
+    auto result() const noexcept {
+        if constexpr (whole)
+            return transfer_result(state_.bytes(), state_.error());
+        else
+            return io_result(state_);
+    }
+
     template <class Coroutine>
     static void complete(detail::operation_core& core, detail::operation_slab&, io_result result) {
         auto& self = static_cast<awaitable&>(of(core));
@@ -92,6 +145,7 @@ private:
         }
         Coroutine::from_address(self.frame_).resume();
     }
+    static void moved_from(detail::operation_core&, detail::operation_slab&, io_result) noexcept {} // never called
 
     Core& loop_;
     void* frame_ = nullptr; // of the coroutine that awaits it, while it does
@@ -100,6 +154,7 @@ private:
         // Of a timer its delay, and of all but whole transfers in the end the result.
         std::conditional_t<whole, detail::transfer_progress, std::int64_t> state_;
     };
+    [[no_unique_address]] buffer buffer_{}; // handed over, and handed back with the result
 };
 
 } // namespace kaio

@@ -39,10 +39,11 @@ struct loop_options {
     context_options setup = {};
 };
 
-// What can be submitted to a loop: a request, fully(request), or a timer (`after(100ms)`).
+// What can be submitted to a loop: a request, fully(request), or a timer (`after(100ms)`). One that owns its buffer
+// (kaio/io/owning.hpp) is submitted as an rvalue.
 template <class What>
-concept submittable =
-    std::is_same_v<What, request> || std::is_same_v<What, whole_transfer> || std::is_same_v<What, timer>;
+concept submittable = std::is_same_v<What, request> || std::is_same_v<What, whole_transfer> ||
+                      std::is_same_v<What, timer> || detail::is_owning<What>;
 
 template <kernel Kernel = linux_kernel, class Observer = no_observer> class basic_loop {
     using core = detail::loop_core<Kernel, Observer>;
@@ -85,23 +86,24 @@ public:
 
     // The request goes to the kernel at the next flush, poll or run. `handler(io_result)`, for fully()
     // `handler(transfer_result)`, is called exactly once, inside poll or run (or the destructor), with the kernel's
-    // result or the error that io_submit returned for it. A handler may submit, poll, run and throw. What it throws
-    // leaves poll or run, and the loop stays usable. System calls: none. Allocates: only for handlers of more than 48
-    // bytes (16 for fully).
+    // result or the error that io_submit returned for it. If the request owns its buffer, the buffer is the handler's
+    // second argument. A handler may submit, poll, run and throw. What it throws leaves poll or run, and the loop stays
+    // usable. System calls: none. Allocates: only if the handler, with the buffer, has more than 48 bytes (16 for
+    // fully).
     // Errors: throws std::system_error (ENOMEM; EINVAL if the loop was moved from), and then nothing was submitted.
-    template <submittable What, class Handler>
-        requires(!is_operation<Handler>)
-    void submit(const What& what, Handler&& handler) {
-        if (!core_.submit(what, std::forward<Handler>(handler))) [[unlikely]]
+    template <class What, class Handler>
+        requires(submittable<std::remove_cvref_t<What>> && !is_operation<Handler>)
+    void submit(What&& what, Handler&& handler) {
+        if (!core_.submit(std::forward<What>(what), std::forward<Handler>(handler))) [[unlikely]]
             throw_refusal();
         core_.slab.grow_if_exhausted(); // last, so that the fast path has nothing to keep for afterwards
     }
 
-    // The same without exceptions: ENOMEM or EINVAL, and then the handler is untouched.
-    template <submittable What, class Handler>
-        requires(!is_operation<Handler>)
-    result<void> try_submit(const What& what, Handler&& handler) {
-        if (!core_.submit(what, std::forward<Handler>(handler))) [[unlikely]]
+    // The same without exceptions: ENOMEM or EINVAL, and then the handler and the buffer are untouched.
+    template <class What, class Handler>
+        requires(submittable<std::remove_cvref_t<What>> && !is_operation<Handler>)
+    result<void> try_submit(What&& what, Handler&& handler) {
+        if (!core_.submit(std::forward<What>(what), std::forward<Handler>(handler))) [[unlikely]]
             return failure(refusal());
         core_.slab.grow_if_exhausted();
         return {};
@@ -111,9 +113,14 @@ public:
     void submit(const request& request, operation& operation) noexcept { core_.submit(request, core_of(operation)); }
     void submit(timer timer, operation& operation) noexcept { core_.submit(timer, core_of(operation)); }
 
-    // For `co_await`: submits when it is awaited, and returns the io_result (for fully(), the transfer_result). Never
-    // fails and never allocates. The coroutine resumes where a handler would be called.
-    template <submittable What> awaitable<core, What> submit(const What& what) noexcept { return {core_, what}; }
+    // For `co_await`: submits when it is awaited, and returns the io_result (for fully(), the transfer_result). If the
+    // request owns its buffer, it returns a std::pair of that result and the buffer. Never fails and never allocates. The
+    // coroutine resumes where a handler would be called.
+    template <class What>
+        requires submittable<std::remove_cvref_t<What>>
+    awaitable<core, std::remove_cvref_t<What>> submit(What&& what) noexcept {
+        return {core_, std::forward<What>(what)};
+    }
 
     // `co_await loop.sleep_for(100ms)` is `co_await loop.submit(after(100ms))`.
     awaitable<core, timer> sleep_for(duration delay) noexcept { return {core_, after(delay)}; }

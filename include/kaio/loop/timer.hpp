@@ -11,7 +11,7 @@ namespace kaio::inline KAIO_BUILD {
 // Completes with 0 when `delay` has passed since its submission, never earlier, or with ECANCELED. Without a limit it
 // completes only when it is cancelled or its loop is destroyed. The clock is CLOCK_MONOTONIC: setting the time of day
 // changes nothing, and the clock stands still while the machine is suspended.
-struct timer {
+struct [[nodiscard("kaio: a timer does nothing until it is submitted: loop.submit(after(delay), handler)")]] timer {
     duration delay;
 };
 

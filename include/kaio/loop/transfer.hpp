@@ -10,7 +10,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <system_error>
+#include <type_traits>
+#include <utility>
 
+#include <kaio/io/owning.hpp>
 #include <kaio/io/request.hpp>
 #include <kaio/io/result.hpp>
 #include <kaio/loop/detail/transfer_progress.hpp>
@@ -44,7 +47,8 @@ private:
 };
 
 // Something to submit to a loop, made by fully().
-struct whole_transfer {
+struct [[nodiscard(
+    "kaio: a transfer does nothing until it is submitted: loop.submit(fully(request), handler)")]] whole_transfer {
     iocb first; // what to begin with
     detail::transfer_progress progress;
 };
@@ -74,6 +78,13 @@ inline whole_transfer fully(const request& request) noexcept {
     iocb first = request;
     detail::transfer_progress const progress(first, request.direct_unit());
     return {first, progress};
+}
+
+// The same with a buffer that is handed over, which comes back with the transfer_result.
+template <class Buffer>
+owning<whole_transfer, Buffer>
+fully(owning<request, Buffer>&& request) noexcept(std::is_nothrow_move_constructible_v<Buffer>) {
+    return {fully(request.work()), std::move(request.buffer())};
 }
 
 } // namespace kaio

@@ -37,6 +37,12 @@ constexpr rw_flags operator|(rw_flags a, rw_flags b) noexcept {
     return static_cast<rw_flags>(static_cast<std::int32_t>(a) | static_cast<std::int32_t>(b));
 }
 
+// The classes of ioprio_set(2), which only some I/O schedulers look at. real_time needs CAP_SYS_NICE or CAP_SYS_ADMIN.
+#pragma push_macro("none") // some projects have a macro of this name
+#undef none
+enum class priority_class : std::uint16_t { none = 0, real_time = 1, best_effort = 2, idle = 3 };
+#pragma pop_macro("none")
+
 // Bits of iocb::aio_flags. The kernel ignores unknown bits.
 inline constexpr std::uint32_t iocb_flag_resfd = 1;  // the completion adds 1 to the eventfd aio_resfd
 inline constexpr std::uint32_t iocb_flag_ioprio = 2; // aio_reqprio is valid (4.18)

@@ -62,14 +62,30 @@ template <class Visit> void for_each_buffer(const iocb& block, std::uint64_t lim
 }
 #endif
 
-// To be called before io_submit, with the iocb that goes to it.
-inline void submitting([[maybe_unused]] iocb* block) noexcept {
+// Has AddressSanitizer report a request whose memory is freed, out of scope or foreign: the kernel touches it unseen.
+inline void check_buffers([[maybe_unused]] const iocb& block) noexcept {
 #if defined(KAIO_ASAN)
-    for_each_buffer(*block, UINT64_MAX, [](char* data, std::size_t size) {
-        // The kernel touches freed or foreign memory unseen. A touch here makes AddressSanitizer report it.
+    for_each_buffer(block, UINT64_MAX, [](char* data, std::size_t size) {
         if (void* bad = __asan_region_is_poisoned(data, size)) (void)*static_cast<volatile char*>(bad);
     });
 #endif
+}
+
+// Has AddressSanitizer report each access to these bytes, until allow_access.
+inline void forbid_access([[maybe_unused]] const void* data, [[maybe_unused]] std::size_t size) noexcept {
+#if defined(KAIO_ASAN)
+    __asan_poison_memory_region(data, size);
+#endif
+}
+inline void allow_access([[maybe_unused]] const void* data, [[maybe_unused]] std::size_t size) noexcept {
+#if defined(KAIO_ASAN)
+    __asan_unpoison_memory_region(data, size);
+#endif
+}
+
+// To be called before io_submit, with the iocb that goes to it.
+inline void submitting([[maybe_unused]] iocb* block) noexcept {
+    check_buffers(*block);
 #if defined(KAIO_MSAN)
     auto const op = static_cast<opcode>(block->aio_lio_opcode);
     if (op == opcode::pwrite || op == opcode::pwritev)

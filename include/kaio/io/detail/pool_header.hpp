@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <kaio/sys/process.hpp>
+#include <kaio/sys/sanitizers.hpp>
 
 namespace kaio::inline KAIO_BUILD::detail {
 
@@ -32,6 +33,8 @@ struct pool_header {
 
     // The free buffers, as a stack: the one that was returned last is the warmest. `count` entries follow the header.
     std::uint32_t* free_stack() noexcept { return reinterpret_cast<std::uint32_t*>(this + 1); }
+
+    std::byte* buffer(std::uint32_t index) const noexcept { return buffers + stride * index; }
 
     // Makes the mapping. False: no memory. System calls: mmap; with huge pages madvise, or one more for each page.
     bool map(std::size_t bytes, bool huge) noexcept {
@@ -77,7 +80,10 @@ struct free_pool {
         [[maybe_unused]] bool const child = pool->process && *pool->process == mark_of_child;
         assert((child || pool->free_count == pool->count) &&
                "kaio: a buffer_pool was destroyed while buffers of it were out");
-        if (pool->mapping) ::munmap(pool->mapping, pool->mapped);
+        if (pool->mapping) {
+            sanitizers::allow_access(pool->mapping, pool->mapped); // something else will be mapped there
+            ::munmap(pool->mapping, pool->mapped);
+        }
         if (pool->process) free_process_mark(pool->process);
         std::free(pool);
     }
@@ -94,6 +100,7 @@ struct pool_place {
 // Returns a buffer to its pool.
 struct return_to_pool {
     void operator()(pool_place place) const noexcept {
+        sanitizers::forbid_access(place.pool->buffer(place.index), place.pool->size);
         place.pool->free_stack()[place.pool->free_count++] = place.index;
     }
 };

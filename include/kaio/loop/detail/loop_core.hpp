@@ -20,12 +20,14 @@
 
 #include <kaio/io/context.hpp>
 #include <kaio/io/duration.hpp>
+#include <kaio/io/owning.hpp>
 #include <kaio/io/request.hpp>
 #include <kaio/io/result.hpp>
 #include <kaio/loop/detail/completions.hpp>
 #include <kaio/loop/detail/mailbox.hpp>
 #include <kaio/loop/detail/operation_core.hpp>
 #include <kaio/loop/detail/operation_slab.hpp>
+#include <kaio/loop/detail/owning_handler.hpp>
 #include <kaio/loop/detail/request_queue.hpp>
 #include <kaio/loop/detail/timer_queue.hpp>
 #include <kaio/loop/detail/waiter.hpp>
@@ -35,6 +37,7 @@
 #include <kaio/loop/timer.hpp>
 #include <kaio/loop/transfer.hpp>
 #include <kaio/sys/reset_on_move.hpp>
+#include <kaio/sys/sanitizers.hpp>
 
 namespace kaio::inline KAIO_BUILD::detail {
 
@@ -86,23 +89,86 @@ public:
 
     // Submits with an operation of the slab. Returns false if there is none, and then `handler` is untouched.
     template <class Handler> bool submit(const request& request, Handler&& handler) {
-        return submit_block(request.block(), std::forward<Handler>(handler));
-    }
-    template <class Handler> bool submit(timer timer, Handler&& handler) {
-        operation_core* const operation = acquire(std::forward<Handler>(handler));
-        if (operation) [[likely]]
-            start_timer(*operation, timer.delay.ns());
-        return operation != nullptr;
+        using stored = std::decay_t<Handler>;
+        constexpr bool fits = completion_handler<stored>;
+        static_assert(fits, "kaio: a handler must be callable with a kaio::io_result");
+        if constexpr (fits) {
+            operation_core* const operation = acquire<stored>(std::forward<Handler>(handler));
+            if (!operation) [[unlikely]]
+                return false;
+            operation->set_request(request.block());
+            start(*operation);
+        }
+        return true;
     }
     template <class Handler> bool submit(const whole_transfer& transfer, Handler&& handler) {
         using stored = std::decay_t<Handler>;
         constexpr bool fits = std::is_invocable_v<stored&, transfer_result>;
         static_assert(fits, "kaio: the handler of fully() must be callable with a kaio::transfer_result");
-        if constexpr (fits)
-            return submit_block(transfer.first, whole_transfer_handler<loop_core, stored>{
-                                                    this, transfer.progress, std::forward<Handler>(handler)});
-        else
-            return false;
+        if constexpr (fits) {
+            auto* const operation = acquire<whole_transfer_handler<loop_core, stored>>(*this, transfer.progress,
+                                                                                       std::forward<Handler>(handler));
+            if (!operation) [[unlikely]]
+                return false;
+            operation->set_request(transfer.first);
+            start(*operation);
+        }
+        return true;
+    }
+    template <class Handler> bool submit(timer timer, Handler&& handler) {
+        using stored = std::decay_t<Handler>;
+        constexpr bool fits = completion_handler<stored>;
+        static_assert(fits, "kaio: a handler must be callable with a kaio::io_result");
+        if constexpr (fits) {
+            operation_core* const operation = acquire<stored>(std::forward<Handler>(handler));
+            if (!operation) [[unlikely]]
+                return false;
+            start_timer(*operation, timer.delay.ns());
+        }
+        return true;
+    }
+
+    template <class What, class Handler>
+        requires is_owning<What>
+    bool submit(What&, Handler&&) {
+        static_assert(!is_owning<What>, "kaio: a request that owns its buffer is handed over with it: "
+                                        "loop.submit(std::move(request), handler)");
+        return false;
+    }
+    // The same with a buffer that is handed over. If it returns false, the buffer is untouched, too.
+    template <class Buffer, class Handler> bool submit(owning<request, Buffer>&& owned, Handler&& handler) {
+        using stored = owning_handler<Buffer, std::decay_t<Handler>>;
+        constexpr bool fits = takes_buffer<Handler, io_result, Buffer> || completion_handler<Handler>;
+        static_assert(fits,
+                      "kaio: the handler of a request that owns its buffer must be callable with a kaio::io_result "
+                      "and the buffer, or without the buffer");
+        if constexpr (fits) {
+            operation_core* const operation =
+                acquire<stored>(std::move(owned.buffer()), std::forward<Handler>(handler));
+            if (!operation) [[unlikely]]
+                return false;
+            operation->set_request(owned.work().block());
+            operation->set_buffer(slab.template handler_of<stored>(*operation).buffer);
+            start(*operation);
+        }
+        return true;
+    }
+    template <class Buffer, class Handler> bool submit(owning<whole_transfer, Buffer>&& owned, Handler&& handler) {
+        using stored = whole_transfer_handler<loop_core, owning_handler<Buffer, std::decay_t<Handler>>>;
+        constexpr bool fits = takes_buffer<Handler, transfer_result, Buffer> ||
+                              std::is_invocable_v<std::decay_t<Handler>&, transfer_result>;
+        static_assert(fits, "kaio: the handler of a fully() that owns its buffer must be callable with a "
+                            "kaio::transfer_result and the buffer, or without the buffer");
+        if constexpr (fits) {
+            operation_core* const operation = acquire<stored>(*this, owned.work().progress, std::move(owned.buffer()),
+                                                              std::forward<Handler>(handler));
+            if (!operation) [[unlikely]]
+                return false;
+            operation->set_request(owned.work().first);
+            operation->set_buffer(slab.template handler_of<stored>(*operation).handler.buffer);
+            start(*operation);
+        }
+        return true;
     }
 
     // The same with an operation that the caller keeps.
@@ -232,19 +298,8 @@ private:
         return completions.reserve(with_wake) && queue.reserve(capacity) && slab.grow(with_wake);
     }
 
-    template <class Handler> bool submit_block(const iocb& block, Handler&& handler) {
-        static_assert(completion_handler<Handler>, "kaio: a handler must be callable with a kaio::io_result");
-        if constexpr (completion_handler<Handler>) {
-            operation_core* const operation = acquire(std::forward<Handler>(handler));
-            if (!operation) [[unlikely]]
-                return false;
-            operation->set_request(block);
-            start(*operation);
-        }
-        return true;
-    }
-    template <class Handler> operation_core* acquire(Handler&& handler) {
-        return slab.exhausted() ? nullptr : slab.acquire(std::forward<Handler>(handler));
+    template <class Stored, class... Arguments> operation_core* acquire(Arguments&&... arguments) {
+        return slab.exhausted() ? nullptr : slab.template acquire<Stored>(std::forward<Arguments>(arguments)...);
     }
 
     unsigned submit_batch() noexcept {
@@ -279,6 +334,7 @@ private:
         view<io_event> events = completions.room().first(count);
         if (mailbox.waking()) [[unlikely]]
             events = mailbox.remove_wake(events);
+        for (const io_event& event : events) sanitizers::check_buffers(operation_core::of(event).as.request);
         completions.add(events);
         queue.completed(events);
     }

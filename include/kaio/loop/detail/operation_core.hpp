@@ -23,6 +23,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <type_traits>
 #include <utility>
 
@@ -105,6 +106,10 @@ struct operation_core {
         as.request.aio_offset = request.aio_offset;
         as.request.aio_flags = request.aio_flags;
         as.request.aio_resfd = request.aio_resfd;
+    }
+    // Names the buffer of a request that owns it, where it lies now.
+    template <class Buffer> void set_buffer(Buffer& buffer) noexcept {
+        as.request.aio_buf = reinterpret_cast<std::uintptr_t>(std::data(buffer));
     }
     bool is_poll() const noexcept { return as.request.aio_lio_opcode == static_cast<std::uint16_t>(opcode::poll); }
 

@@ -57,23 +57,32 @@ public:
             grow(size_);
     }
 
-    // Returns an operation that hands its result to `handler`, which is moved or copied in. Returns null if there is no
-    // memory for a handler that is too large for the slab, and then the handler is untouched. REQUIRES: !exhausted()
-    template <class H> operation_core* acquire(H&& handler) {
+    // Returns an operation that hands its result to a Handler, which is made of the arguments. Returns null if there is
+    // no memory for a handler that is too large for the slab, and then the arguments are untouched.
+    // REQUIRES: !exhausted()
+    template <class Handler, class... Arguments> operation_core* acquire(Arguments&&... arguments) {
         assert(!exhausted() && "kaio: the slab has no operation left");
-        using Handler = std::decay_t<H>;
         operation_core* const operation = free_;
         if constexpr (fits<Handler>) {
-            ::new (static_cast<slot*>(operation)->handler) Handler(std::forward<H>(handler));
+            ::new (static_cast<slot*>(operation)->handler) Handler(std::forward<Arguments>(arguments)...);
             operation->complete = &complete<Handler>;
         } else {
-            auto* const boxed = new (std::nothrow) Handler(std::forward<H>(handler));
+            auto* const boxed = new (std::nothrow) Handler(std::forward<Arguments>(arguments)...);
             if (!boxed) return nullptr;
             ::new (static_cast<slot*>(operation)->handler) Handler*(boxed);
             operation->complete = &complete_boxed<Handler>;
         }
         free_ = operation->next;
         return operation;
+    }
+
+    // The handler of an operation that acquire<Handler> has returned and that has not completed.
+    template <class Handler> static Handler& handler_of(operation_core& operation) noexcept {
+        void* const place = static_cast<slot&>(operation).handler;
+        if constexpr (fits<Handler>)
+            return *std::launder(static_cast<Handler*>(place));
+        else
+            return **std::launder(static_cast<Handler**>(place));
     }
 
 private:
@@ -105,7 +114,7 @@ private:
     // The operation is released before its handler runs. So a request that is submitted there finds it in the cache,
     // and nothing is left to do after the handler, whatever it throws.
     template <class Handler> static void complete(operation_core& self, operation_slab& slab, io_result result) {
-        auto& stored = *std::launder(static_cast<Handler*>(static_cast<void*>(static_cast<slot&>(self).handler)));
+        Handler& stored = handler_of<Handler>(self);
         if (continues(stored, self, result)) return;
         Handler handler(std::move(stored));
         stored.~Handler();
@@ -118,8 +127,7 @@ private:
         ~deleter() { delete handler; }
     };
     template <class Handler> static void complete_boxed(operation_core& self, operation_slab& slab, io_result result) {
-        void* const place = static_cast<slot&>(self).handler;
-        Handler* const boxed = *std::launder(static_cast<Handler**>(place));
+        Handler* const boxed = &handler_of<Handler>(self);
         if (continues(*boxed, self, result)) return;
         deleter<Handler> const at_the_end{boxed};
         slab.release(self);

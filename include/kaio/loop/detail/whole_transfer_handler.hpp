@@ -3,6 +3,7 @@
 #pragma once
 
 #include <type_traits>
+#include <utility>
 
 #include <kaio/io/result.hpp>
 #include <kaio/loop/detail/operation_core.hpp>
@@ -12,12 +13,14 @@
 namespace kaio::inline KAIO_BUILD::detail {
 
 template <class Loop, class Handler> struct whole_transfer_handler {
-    static_assert(std::is_invocable_v<Handler&, transfer_result>,
-                  "kaio: the handler of fully() must be callable with a kaio::transfer_result");
-
     Loop* loop;
     transfer_progress progress;
     Handler handler;
+
+    template <class... Arguments>
+    whole_transfer_handler(Loop& submitter, const transfer_progress& begun,
+                           Arguments&&... arguments) noexcept(std::is_nothrow_constructible_v<Handler, Arguments...>)
+        : loop(&submitter), progress(begun), handler(std::forward<Arguments>(arguments)...) {}
 
     bool continues(operation_core& operation, io_result part) {
         bool const more = progress.continues(operation.as.request, part.res());

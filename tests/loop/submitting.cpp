@@ -199,6 +199,26 @@ TEST_CASE("after EAGAIN one completion is enough to go on, whatever else stays i
     CHECK(cancelled == ECANCELED);
 }
 
+TEST_CASE("what EAGAIN leaves of a batch is submitted when something has completed, and each request once") {
+    test::script script;
+    script.most_at_once = 2;
+    script.submit[2] = -EAGAIN; // after the first two
+    test::temporary_file file(4096);
+    std::vector<std::vector<char>> buffers(5, std::vector<char>(16));
+    std::vector<std::size_t> order;
+    test::scripted_loop loop(5, {}, test::scripted_kernel(script));
+    for (std::size_t i = 0; i < buffers.size(); ++i)
+        loop.submit(kaio::read(file, buffers[i], static_cast<std::int64_t>(100 * i)), [&, i](kaio::io_result r) {
+            CHECK(r.bytes() == 16);
+            CHECK(static_cast<unsigned char>(buffers[i][0]) == test::temporary_file::content(100 * i));
+            order.push_back(i);
+        });
+    CHECK(loop.flush() == 2);
+    CHECK(loop.queued() == 3);
+    CHECK(loop.run() == 5);
+    CHECK(order == std::vector<std::size_t>{0, 1, 2, 3, 4});
+}
+
 TEST_CASE("EAGAIN for ever, with nothing in flight, becomes the request's result instead of an endless loop") {
     test::script script;
     for (unsigned call = 1; call <= 1000; ++call) script.submit[call] = -EAGAIN;

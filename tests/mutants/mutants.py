@@ -75,7 +75,7 @@ breaks(*result, "a result destroys its value", "if (error_ == 0) value_.~T();", 
 breaks(*result, "value() of a request that failed throws", "if (res_ < 0) [[unlikely]]\n            detail::throw_error(static_cast<int>(-res_), call);", "")
 breaks(*result, "value() of an error throws", "        if (error_ != 0) [[unlikely]]\n            detail::throw_error(error(), std::string(call));", "")
 breaks(*result, "an error replaces a value", "        destroy();\n        error_ = error;", "        error_ = error;")
-breaks(*result, "a value replaces an error", "T(std::forward<From>(from));\n        error_ = 0;", "T(std::forward<From>(from));")
+breaks(*result, "a value replaces an error", "T(std::forward<Value>(value));\n        error_ = 0;", "T(std::forward<Value>(value));")
 breaks(*result, "an event names its result", "inline io_result io_event::result() const noexcept { return io_result(res); }", "inline io_result io_event::result() const noexcept { return io_result(res2); }")
 durations = ("io/duration.hpp", "io/duration")
 breaks(*durations, "a duration is rounded up", "return whole + (static_cast<long double>(whole) < ns);", "return whole;")

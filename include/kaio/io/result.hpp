@@ -203,8 +203,8 @@ private:
             detail::throw_error(error(), std::string(call));
     }
 
-    template <class From> void become(From&& from) {
-        ::new (address()) T(std::forward<From>(from));
+    template <class Value> void become(Value&& value) {
+        ::new (address()) T(std::forward<Value>(value));
         error_ = 0;
     }
     void set_error(int error) noexcept {

@@ -1,6 +1,6 @@
 // arrivals: the events that a loop has taken out of the ring and whose handlers it has not called yet. They lie on the
-// heap, apart from the loop, because a handler may destroy the loop: whoever called the handler can still see that
-// here. They belong to their loop's thread.
+// heap, apart from the loop, because a handler may destroy the loop: its caller can still see that here. They belong to
+// their loop's thread.
 #pragma once
 
 #include <kaio/sys/language.hpp>

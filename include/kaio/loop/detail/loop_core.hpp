@@ -319,7 +319,7 @@ private:
     bool is_past(std::int64_t deadline) const noexcept { return deadline != duration::unlimited && now() >= deadline; }
 
     bool is_idle() const noexcept { return in_flight() + queue.size() + timers.size() == 0 && !mailbox.has_posts(); }
-    // The loop is held, and whoever holds it can release it while this run waits.
+    // The loop is held, and can be released while this run waits.
     bool waits_for_holder(goal wanted) const noexcept {
         return holds != 0 && (wanted == one_handler || !completions.in_handler());
     }

@@ -60,8 +60,8 @@ private:
     // No function lies at an odd address. It is a constant and not the address of a variable, because shared objects
     // that use one loop may each have such a variable.
     static posted* asleep() noexcept { return reinterpret_cast<posted*>(std::uintptr_t{1}); }
-    bool exchange(posted* from, posted* to) noexcept {
-        return __atomic_compare_exchange_n(&head_, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    bool exchange(posted* expected, posted* replacement) noexcept {
+        return __atomic_compare_exchange_n(&head_, &expected, replacement, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
     }
 
     posted* head_ = nullptr; // asleep(), or what was pushed, the newest first

@@ -2,8 +2,13 @@
 // kaio/io/request.hpp.
 #pragma once
 
+#include <kaio/coro/channel.hpp>
+#include <kaio/coro/completion.hpp>
+#include <kaio/coro/event.hpp>
 #include <kaio/coro/for_each_concurrent.hpp>
+#include <kaio/coro/mutex.hpp>
 #include <kaio/coro/read_range.hpp>
+#include <kaio/coro/semaphore.hpp>
 #include <kaio/coro/spawn.hpp>
 #include <kaio/coro/sync_wait.hpp>
 #include <kaio/coro/task.hpp>

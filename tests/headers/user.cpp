@@ -63,12 +63,40 @@ template <class Loop> kaio::task<> whole_files(Loop& loop, const kaio::file& fil
     if (!got || !put) co_return;
 }
 
+template <class Loop> kaio::task<int> waiting(Loop& loop) {
+    kaio::event begun;
+    kaio::semaphore permits(1);
+    kaio::mutex mutex;
+    kaio::channel<int> channel(2);
+    kaio::completion<int> answer;
+    kaio::completion<> called;
+    loop.submit(kaio::after(1ms), [&](kaio::io_result) {
+        begun.set();
+        answer.complete(1);
+        called.complete();
+    });
+    co_await begun;
+    begun.reset();
+    co_await called;
+    co_await permits.acquire();
+    permits.release();
+    kaio::mutex_guard held = co_await mutex.lock();
+    held.unlock();
+    held = mutex.try_lock();
+    bool const sent = co_await channel.send(1);
+    auto const received = co_await channel.receive();
+    bool const more = channel.try_send(2) && channel.try_receive();
+    channel.close();
+    int const value = co_await answer;
+    co_return value + *received + sent + more;
+}
+
 template <class Loop, class File> int everything(Loop& loop, const File& file) {
     kaio::aligned_buffer buffer(4096);
     with_handlers(loop, file, buffer);
     kaio::spawn(loop, awaiting(loop, file, buffer.data()));
     loop.run();
-    return kaio::sync_wait(loop, combining(loop, file, buffer.data()));
+    return kaio::sync_wait(loop, waiting(loop)) + kaio::sync_wait(loop, combining(loop, file, buffer.data()));
 }
 
 int raw(const kaio::file& file) {

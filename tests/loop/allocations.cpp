@@ -5,9 +5,15 @@
 #include <array>
 #include <cstdlib>
 #include <new>
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include <kaio/coro/channel.hpp>
+#include <kaio/coro/completion.hpp>
+#include <kaio/coro/event.hpp>
+#include <kaio/coro/mutex.hpp>
+#include <kaio/coro/semaphore.hpp>
 #include <kaio/kaio.hpp>
 
 namespace {
@@ -144,6 +150,51 @@ TEST_CASE("coroutines allocate their frames and nothing per request, timer or wh
     unsigned long const after = allocations_so_far();
     CHECK(done == 10'000);
     CHECK(after == before + 1);
+}
+
+TEST_CASE("waiting for events, semaphores, mutexes, channels and completions allocates nothing") {
+    if (uncounted) SKIP_TEST("ThreadSanitizer has its own operator new");
+    kaio::loop loop(capacity);
+    unsigned long const before_channels = allocations_so_far();
+    kaio::channel<int> there(1), back(4);
+    CHECK(allocations_so_far() == before_channels + 2);
+    kaio::event event;
+    kaio::semaphore semaphore(0);
+    kaio::mutex mutex;
+    unsigned waits = 0;
+    auto const first = [&](int turns) -> kaio::task<> {
+        for (int i = 0; i < turns; ++i) {
+            kaio::completion<int> done;
+            loop.submit(kaio::after(kaio::duration::zero()), [&](kaio::io_result) { done.complete(1); });
+            waits += static_cast<unsigned>(co_await done);
+            auto const held = co_await mutex.lock();
+            semaphore.release();
+            co_await event;
+            event.reset();
+            bool const sent = co_await there.send(i);
+            std::optional<int> const answer = co_await back.receive();
+            waits += sent && answer == i;
+        }
+        there.close();
+    };
+    auto const second = [&](int turns) -> kaio::task<> {
+        for (int i = 0; i < turns; ++i) {
+            co_await semaphore.acquire();
+            event.set();
+            std::optional<int> const asked = co_await there.receive();
+            if (asked) waits += co_await back.send(*asked);
+            auto const held = co_await mutex.lock();
+        }
+    };
+    unsigned long const before = allocations_so_far();
+    kaio::spawn(loop, first(1000));
+    kaio::spawn(loop, second(1000));
+    unsigned long const spawned = allocations_so_far();
+    loop.run();
+    unsigned long const after = allocations_so_far();
+    CHECK(waits == 3000);
+    CHECK(spawned == before + 4); // the frames
+    CHECK(after == spawned);
 }
 
 #if defined(__cpp_exceptions)

@@ -181,6 +181,23 @@ TEST_CASE("who waits gets a value before one that is resumed and asks again") {
     CHECK((a.finished() && b.finished() && c.finished()));
 }
 
+TEST_CASE("who waits to send does so before one that makes room and sends itself") {
+    kaio::channel<int> channel(1);
+    CHECK(channel.try_send(0));
+    auto const barging = [](kaio::channel<int>& c) -> test::owned_coroutine {
+        bool const sent = co_await c.send(1);
+        CHECK(sent);
+        CHECK(c.try_receive() == 1);
+        CHECK_FALSE(c.try_send(9)); // the room is the next sender's
+    };
+    outcome out;
+    test::owned_coroutine const first = barging(channel), second = send(channel, 2, out);
+    CHECK(channel.try_receive() == 0);
+    CHECK(first.finished());
+    CHECK(out.sent);
+    CHECK(channel.try_receive() == 2);
+}
+
 TEST_CASE("a coroutine that is destroyed while it waits sends nothing and receives nothing") {
     kaio::channel<std::shared_ptr<int>> channel(1);
     auto const value = std::make_shared<int>(1);

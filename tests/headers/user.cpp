@@ -3,6 +3,9 @@
 // warns.
 #include <kaio/loop/loop.hpp> // first, so that the names in it are there for the other headers to shadow
 
+#include <kaio/coro/task_group.hpp>
+#include <kaio/coro/waiting_pool.hpp>
+#include <kaio/coro/yield.hpp>
 #include <kaio/kaio.hpp>
 #include <kaio/sim/kernel.hpp>
 
@@ -88,6 +91,11 @@ template <class Loop> kaio::task<int> waiting(Loop& loop) {
     bool const more = channel.try_send(2) && channel.try_receive();
     channel.close();
     int const value = co_await answer;
+    kaio::waiting_pool pool(kaio::buffer_pool(1, 512));
+    kaio::waiting_pool::buffer const buffer = co_await pool.acquire();
+    kaio::task_group group(loop, 2);
+    group.spawn([](Loop& on) -> kaio::task<> { co_await kaio::yield(on); }(loop));
+    co_await group.wait();
     co_return value + *received + sent + more;
 }
 

@@ -14,6 +14,9 @@
 #include <kaio/coro/event.hpp>
 #include <kaio/coro/mutex.hpp>
 #include <kaio/coro/semaphore.hpp>
+#include <kaio/coro/task_group.hpp>
+#include <kaio/coro/waiting_pool.hpp>
+#include <kaio/coro/yield.hpp>
 #include <kaio/kaio.hpp>
 
 namespace {
@@ -197,6 +200,30 @@ TEST_CASE("waiting for events, semaphores, mutexes, channels and completions all
     CHECK(after == spawned);
 }
 
+TEST_CASE("yielding and waiting for a buffer allocate nothing, and a group one frame for each of its tasks") {
+    if (uncounted) SKIP_TEST("ThreadSanitizer has its own operator new");
+    kaio::loop loop(capacity);
+    kaio::waiting_pool pool(kaio::buffer_pool(1, 512));
+    unsigned had = 0;
+    auto const user = [&]() -> kaio::task<> {
+        for (int i = 0; i < 100; ++i) {
+            kaio::waiting_pool::buffer const buffer = co_await pool.acquire();
+            co_await kaio::yield(loop);
+            ++had;
+        }
+    };
+    auto const program = [&]() -> kaio::task<> {
+        kaio::task_group group(loop, 2);
+        for (int i = 0; i < 5; ++i) group.spawn(user());
+        co_await group.wait();
+    };
+    unsigned long const before = allocations_so_far();
+    kaio::sync_wait(loop, program());
+    unsigned long const after = allocations_so_far();
+    CHECK(had == 500);
+    CHECK(after == before + 1 + 5 * 2);
+}
+
 #if defined(__cpp_exceptions)
 TEST_CASE("a coroutine that there is no memory for throws bad_alloc, and the loop goes on") {
     if (uncounted) SKIP_TEST("ThreadSanitizer has its own operator new");
@@ -212,6 +239,11 @@ TEST_CASE("a coroutine that there is no memory for throws bad_alloc, and the loo
         std::vector<kaio::task<>> tasks;
         for (auto& buffer : buffers) tasks.push_back(read_into(buffer));
         kaio::sync_wait(loop, kaio::when_all(std::move(tasks)));
+    };
+    auto const grouped = [&] {
+        kaio::task_group group(loop, 3);
+        for (auto& buffer : buffers) group.spawn(read_into(buffer));
+        loop.run();
     };
     auto const detached = [&] {
         for (auto& buffer : buffers) kaio::spawn(loop, read_into(buffer));
@@ -238,6 +270,7 @@ TEST_CASE("a coroutine that there is no memory for throws bad_alloc, and the loo
     CHECK(fails_at_each(each) > buffers.size());
     CHECK(fails_at_each(all) > buffers.size());
     CHECK(fails_at_each(detached) > buffers.size());
+    CHECK(fails_at_each(grouped) > buffers.size());
 }
 #endif
 

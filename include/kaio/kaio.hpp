@@ -1,8 +1,8 @@
-// All of kaio but the simulated kernel, which is kaio/sim/kernel.hpp. The raw layer alone is kaio/io/context.hpp and
-// kaio/io/request.hpp.
+// All of kaio but the simulated kernel, which is kaio/sim/kernel.hpp, and the pieces for coroutines that not every program
+// should have to compile: channel, task_group, waiting_pool, with_timeout and with_stop_token in kaio/coro/. The raw
+// layer alone is kaio/io/context.hpp and kaio/io/request.hpp.
 #pragma once
 
-#include <kaio/coro/channel.hpp>
 #include <kaio/coro/completion.hpp>
 #include <kaio/coro/event.hpp>
 #include <kaio/coro/for_each_concurrent.hpp>
@@ -14,6 +14,7 @@
 #include <kaio/coro/task.hpp>
 #include <kaio/coro/when_all.hpp>
 #include <kaio/coro/write_file.hpp>
+#include <kaio/coro/yield.hpp>
 #include <kaio/io/aligned_allocator.hpp>
 #include <kaio/io/aligned_buffer.hpp>
 #include <kaio/io/buffer_pool.hpp>

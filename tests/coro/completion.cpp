@@ -186,6 +186,10 @@ TEST_CASE(
         test::owned_coroutine const one = waiter(*done);
         done.reset();
     }));
+    CHECK(ends([&](completion& done) {
+        done->complete(1);
+        test::owned_coroutine const one = waiter(*done), two = waiter(*done);
+    }));
     CHECK_FALSE(ends([&](completion& done) {
         test::owned_coroutine const one = waiter(*done);
         done->complete(1);

@@ -3,9 +3,10 @@
 // warns.
 #include <kaio/loop/loop.hpp> // first, so that the names in it are there for the other headers to shadow
 
+#include <kaio/coro/channel.hpp>
 #include <kaio/coro/task_group.hpp>
 #include <kaio/coro/waiting_pool.hpp>
-#include <kaio/coro/yield.hpp>
+#include <kaio/coro/with_timeout.hpp>
 #include <kaio/kaio.hpp>
 #include <kaio/sim/kernel.hpp>
 
@@ -96,6 +97,9 @@ template <class Loop> kaio::task<int> waiting(Loop& loop) {
     kaio::task_group group(loop, 2);
     group.spawn([](Loop& on) -> kaio::task<> { co_await kaio::yield(on); }(loop));
     co_await group.wait();
+    bool const in_time = co_await kaio::with_timeout(loop, permits.acquire(), 1ms);
+    auto const polled = co_await kaio::with_timeout(loop, loop.submit(kaio::poll(0, POLLIN)), 1ms);
+    if (!in_time || !polled) co_return 0;
     co_return value + *received + sent + more;
 }
 

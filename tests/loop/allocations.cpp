@@ -10,13 +10,9 @@
 #include <vector>
 
 #include <kaio/coro/channel.hpp>
-#include <kaio/coro/completion.hpp>
-#include <kaio/coro/event.hpp>
-#include <kaio/coro/mutex.hpp>
-#include <kaio/coro/semaphore.hpp>
 #include <kaio/coro/task_group.hpp>
 #include <kaio/coro/waiting_pool.hpp>
-#include <kaio/coro/yield.hpp>
+#include <kaio/coro/with_timeout.hpp>
 #include <kaio/kaio.hpp>
 
 namespace {
@@ -200,16 +196,19 @@ TEST_CASE("waiting for events, semaphores, mutexes, channels and completions all
     CHECK(after == spawned);
 }
 
-TEST_CASE("yielding and waiting for a buffer allocate nothing, and a group one frame for each of its tasks") {
+TEST_CASE(
+    "yielding, waiting for a buffer and time limits allocate nothing, and a group one frame for each of its tasks") {
     if (uncounted) SKIP_TEST("ThreadSanitizer has its own operator new");
     kaio::loop loop(capacity);
     kaio::waiting_pool pool(kaio::buffer_pool(1, 512));
+    kaio::event never;
     unsigned had = 0;
     auto const user = [&]() -> kaio::task<> {
         for (int i = 0; i < 100; ++i) {
             kaio::waiting_pool::buffer const buffer = co_await pool.acquire();
             co_await kaio::yield(loop);
-            ++had;
+            bool const set = co_await kaio::with_timeout(loop, never, kaio::duration::zero());
+            if (!set) ++had;
         }
     };
     auto const program = [&]() -> kaio::task<> {

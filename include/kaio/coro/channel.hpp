@@ -3,7 +3,7 @@
 //     kaio::channel<block> filled(4);
 //     if (!co_await filled.send(std::move(next))) co_return;       // it was closed
 //     std::optional<block> const received = co_await filled.receive(); // nothing: closed, and all was received
-// One thread. docs/decisions/resuming-who-waits.md says how coroutines are resumed.
+// One thread. docs/decisions/resuming-who-waits.md says how coroutines are resumed.// Not in kaio/kaio.hpp, because not every program should have to compile it.
 #pragma once
 
 #include <kaio/coro/coroutine.hpp>
@@ -99,7 +99,9 @@ private:
             sent_ = channel_.try_send(std::move(value_));
             return sent_ || channel_.closed_;
         }
-        void await_suspend(std::coroutine_handle<> coroutine) noexcept { channel_.senders_.push(*this, coroutine); }
+        template <class Coroutine> void await_suspend(Coroutine coroutine) noexcept {
+            channel_.senders_.push(*this, coroutine);
+        }
         [[nodiscard("kaio: false: the channel is closed, and the value was not sent")]] bool
         await_resume() const noexcept {
             return sent_;
@@ -121,7 +123,9 @@ private:
             value_ = channel_.try_receive();
             return value_ || empty_forever;
         }
-        void await_suspend(std::coroutine_handle<> coroutine) noexcept { channel_.receivers_.push(*this, coroutine); }
+        template <class Coroutine> void await_suspend(Coroutine coroutine) noexcept {
+            channel_.receivers_.push(*this, coroutine);
+        }
         std::optional<T> await_resume() noexcept { return std::move(value_); }
 
     private:

@@ -16,9 +16,9 @@
 
 namespace kaio::inline KAIO_BUILD {
 
-// It is completed once, awaited once at most, and stays where it is. Destroying it while a coroutine waits for it ends
-// the program with a message, and so does completing or awaiting it twice. REQUIRES: the callback is not called after
-// it was destroyed. If the coroutine is destroyed while it waits, nobody gets the value.
+// It is completed once and stays where it is. One coroutine awaits it. If that is destroyed while it waits, or gives up
+// (with_timeout), another may. Destroying it while a coroutine waits for it ends the program with a message, and so does
+// completing or awaiting it twice. REQUIRES: the callback is not called after it was destroyed.
 // Allocates: nothing. System calls: none.
 template <class T = void> class completion {
     static_assert(std::is_void_v<T> || std::is_object_v<T>, "kaio: a completion is of an object or of void");
@@ -55,15 +55,19 @@ public:
     [[nodiscard]] auto operator co_await() noexcept { return awaiter(*this); }
 
 private:
-    class awaiter final : detail::wait_node {
+    class awaiter final : public detail::wait_node {
     public:
-        explicit awaiter(completion& of) noexcept : completion_(of) {
-            if (std::exchange(of.awaited_, true)) [[unlikely]]
+        explicit awaiter(completion& of) noexcept : completion_(of) {}
+        bool await_ready() const noexcept {
+            if (completion_.taken_ || !completion_.waiter_.empty()) [[unlikely]]
                 detail::end_program("kaio: a completion was awaited twice\n");
+            return completion_.completed_;
         }
-        bool await_ready() const noexcept { return completion_.completed_; }
-        void await_suspend(std::coroutine_handle<> coroutine) noexcept { completion_.waiter_.push(*this, coroutine); }
+        template <class Coroutine> void await_suspend(Coroutine coroutine) noexcept {
+            completion_.waiter_.push(*this, coroutine);
+        }
         T await_resume() noexcept(std::is_void_v<T> || std::is_nothrow_move_constructible_v<stored>) {
+            completion_.taken_ = true;
             if constexpr (!std::is_void_v<T>) return std::move(completion_.value_);
         }
 
@@ -76,7 +80,7 @@ private:
         stored value_; // alive if completed_
     };
     bool completed_ = false;
-    bool awaited_ = false;
+    bool taken_ = false; // by a coroutine that awaited it
 };
 
 } // namespace kaio

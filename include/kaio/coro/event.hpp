@@ -43,11 +43,13 @@ public:
     [[nodiscard]] auto operator co_await() noexcept { return awaiter(*this); }
 
 private:
-    class awaiter final : detail::wait_node {
+    class awaiter final : public detail::wait_node {
     public:
         explicit awaiter(event& awaited) noexcept : event_(awaited) {}
         bool await_ready() const noexcept { return event_.set_; }
-        void await_suspend(std::coroutine_handle<> coroutine) noexcept { event_.waiters_.push(*this, coroutine); }
+        template <class Coroutine> void await_suspend(Coroutine coroutine) noexcept {
+            event_.waiters_.push(*this, coroutine);
+        }
         void await_resume() const noexcept {}
 
     private:

@@ -78,7 +78,7 @@ public:
 private:
     friend class mutex_guard;
 
-    class locking final : detail::wait_node {
+    class locking final : public detail::wait_node {
     public:
         explicit locking(mutex& wanted) noexcept : mutex_(wanted) {}
         bool await_ready() const noexcept {
@@ -86,7 +86,9 @@ private:
             mutex_.locked_ = true;
             return true;
         }
-        void await_suspend(std::coroutine_handle<> coroutine) noexcept { mutex_.waiters_.push(*this, coroutine); }
+        template <class Coroutine> void await_suspend(Coroutine coroutine) noexcept {
+            mutex_.waiters_.push(*this, coroutine);
+        }
         mutex_guard await_resume() const noexcept { return mutex_guard(mutex_); }
 
     private:

@@ -63,11 +63,13 @@ public:
     }
 
 private:
-    class acquisition final : detail::wait_node {
+    class acquisition : public detail::wait_node {
     public:
         explicit acquisition(semaphore& from) noexcept : semaphore_(from) {}
         bool await_ready() const noexcept { return semaphore_.try_acquire(); }
-        void await_suspend(std::coroutine_handle<> coroutine) noexcept { semaphore_.waiters_.push(*this, coroutine); }
+        template <class Coroutine> void await_suspend(Coroutine coroutine) noexcept {
+            semaphore_.waiters_.push(*this, coroutine);
+        }
         void await_resume() const noexcept {}
 
     private:

@@ -3,6 +3,7 @@
 //     while (std::optional<part> next = co_await parts.receive()) uploads.spawn(upload(loop, *next));
 //     co_await uploads.wait(); // throws the first exception of any of them
 // It belongs to the loop's thread.
+// Not in kaio/kaio.hpp, because not every program should have to compile it.
 #pragma once
 
 #include <kaio/coro/coroutine.hpp>
@@ -61,11 +62,11 @@ public:
     }
 
 private:
-    class waiting final : detail::wait_node {
+    class waiting final : public detail::wait_node {
     public:
         explicit waiting(detail::group_state& state) noexcept : state_(state) {}
         bool await_ready() const noexcept { return state_.members == 0; }
-        void await_suspend(std::coroutine_handle<> coroutine) noexcept {
+        template <class Coroutine> void await_suspend(Coroutine coroutine) noexcept {
             if (!state_.waiter.empty()) [[unlikely]]
                 detail::end_program("kaio: two coroutines wait for one group of tasks\n");
             state_.waiter.push(*this, coroutine);

@@ -3,6 +3,7 @@
 //     kaio::waiting_pool::buffer const buffer = co_await pool.acquire(); // waits until one is free
 //     kaio::io_result const r = co_await loop.submit(kaio::read(file, buffer, 0));
 // One thread. docs/decisions/resuming-who-waits.md says how coroutines are resumed.
+// Not in kaio/kaio.hpp, because not every program should have to compile it.
 #pragma once
 
 #include <kaio/coro/coroutine.hpp>
@@ -34,8 +35,9 @@ public:
         // Returns the buffer that it had before.
         buffer& operator=(buffer&& other) noexcept {
             buffer moved(std::move(other));
-            std::swap(pool_, moved.pool_);
-            std::swap(memory_, moved.memory_);
+            buffer const before(std::move(*this)); // is returned at the end
+            pool_ = std::exchange(moved.pool_, nullptr);
+            memory_ = std::move(moved.memory_);
             return *this;
         }
         buffer(const buffer&) = delete;
@@ -88,16 +90,14 @@ public:
     std::size_t buffer_size() const noexcept { return pool_.buffer_size(); }
 
 private:
-    class acquisition {
+    using permit = decltype(std::declval<semaphore&>().acquire());
+    class acquisition final : public permit {
     public:
-        explicit acquisition(waiting_pool& pool) noexcept : pool_(pool), permit_(pool.free_.acquire()) {}
-        bool await_ready() const noexcept { return permit_.await_ready(); }
-        void await_suspend(std::coroutine_handle<> coroutine) noexcept { permit_.await_suspend(coroutine); }
+        explicit acquisition(waiting_pool& pool) noexcept : permit(pool.free_.acquire()), pool_(pool) {}
         buffer await_resume() const noexcept { return buffer(pool_); }
 
     private:
         waiting_pool& pool_;
-        decltype(std::declval<semaphore&>().acquire()) permit_;
     };
 
     buffer_pool pool_;

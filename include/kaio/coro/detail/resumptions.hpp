@@ -34,7 +34,7 @@ public:
         running_ = &here;
         first_exception thrown;
         while (wait_node* const node = here.object_is_gone ? here.ready.pop() : ready_.empty() ? next() : ready_.pop())
-            thrown.guard([coroutine = node->coroutine()] { coroutine.resume(); });
+            thrown.guard([node] { node->coroutine().resume(); });
         if (!here.object_is_gone) running_ = nullptr;
         thrown.rethrow();
     }

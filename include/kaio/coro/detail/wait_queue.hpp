@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include <kaio/coro/detail/suspended.hpp>
+
 namespace kaio::inline KAIO_BUILD::detail {
 
 // Neighbours in a ring, which the queue closes. What is in no queue is its own neighbour.
@@ -42,7 +44,11 @@ private:
 // The base of what is awaited.
 class wait_node : private wait_links {
 public:
-    std::coroutine_handle<> coroutine() const noexcept { return coroutine_; }
+    // What is to be resumed. REQUIRES: it has been in a queue
+    std::coroutine_handle<> coroutine() const { return waiting_.coroutine(); }
+
+    // Ends the wait: it is in no queue afterwards, and nobody resumes it.
+    void leave() noexcept { unlink(); }
 
 protected:
     wait_node() noexcept = default;
@@ -55,7 +61,7 @@ protected:
 private:
     friend class wait_queue;
 
-    std::coroutine_handle<> coroutine_ = nullptr; // once it waits
+    suspended waiting_{}; // once it waits
 };
 
 class wait_queue : private wait_links {
@@ -65,10 +71,10 @@ public:
 
     bool empty() const noexcept { return !linked(); }
 
-    // REQUIRES: the node is in no queue
-    void push(wait_node& node, std::coroutine_handle<> coroutine) noexcept {
+    // `coroutine` is a std::coroutine_handle, or as detail/suspended.hpp says. REQUIRES: the node is in no queue
+    template <class Coroutine> void push(wait_node& node, Coroutine coroutine) noexcept {
         assert(!node.linked() && "kaio: something was awaited twice");
-        node.coroutine_ = coroutine;
+        node.waiting_ = suspended(coroutine);
         node.link_before(*this);
     }
 

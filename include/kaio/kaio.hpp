@@ -1,6 +1,6 @@
-// All of kaio but the simulated kernel, which is kaio/sim/kernel.hpp, and the pieces for coroutines that not every program
-// should have to compile: channel, task_group, waiting_pool, with_timeout and with_stop_token in kaio/coro/. The raw
-// layer alone is kaio/io/context.hpp and kaio/io/request.hpp.
+// All of kaio but the simulated kernel, which is kaio/sim/kernel.hpp, and the pieces for coroutines that not every
+// program should have to compile: channel, task_group, waiting_pool, with_timeout and with_stop_token in kaio/coro/.
+// The raw layer alone is kaio/io/context.hpp and kaio/io/request.hpp.
 #pragma once
 
 #include <kaio/coro/completion.hpp>

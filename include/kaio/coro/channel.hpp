@@ -1,9 +1,10 @@
 // channel<T>: passes values from coroutines to coroutines, in order, with room for a fixed number of them. Who sends
 // waits while it is full, and who receives while it is empty.
 //     kaio::channel<block> filled(4);
-//     if (!co_await filled.send(std::move(next))) co_return;       // it was closed
+//     bool const sent = co_await filled.send(std::move(next));         // false: it was closed
 //     std::optional<block> const received = co_await filled.receive(); // nothing: closed, and all was received
-// One thread. docs/decisions/resuming-who-waits.md says how coroutines are resumed.// Not in kaio/kaio.hpp, because not every program should have to compile it.
+// One thread. docs/decisions/resuming-who-waits.md says how coroutines are resumed.
+// Not in kaio/kaio.hpp, because not every program should have to compile it.
 #pragma once
 
 #include <kaio/coro/coroutine.hpp>
@@ -44,8 +45,8 @@ public:
     std::size_t size() const noexcept { return values_.size(); }
     bool closed() const noexcept { return closed_; }
 
-    // `co_await` of it returns true when the channel has the value, or false if it is closed before it has. The value is
-    // lost then. Where a coroutine waits to receive, it is resumed on the sender's stack.
+    // `co_await` of it returns true when the channel has the value, or false if it is closed before it has. The value
+    // is lost then. Where a coroutine waits to receive, it is resumed on the sender's stack.
     // Errors: throws what the resumption of another coroutine throws (of a task: nothing).
     [[nodiscard("kaio: nothing is sent until it is awaited: co_await channel.send(value)")]] auto
     send(T value) noexcept {

@@ -3,7 +3,8 @@
 //     kaio::completion<int> answer;
 //     resolver.start(name, [&](int address) { answer.complete(address); });
 //     int const address = co_await answer;
-// It may be completed before or after it is awaited. One thread; from another: `loop.post([&] { answer.complete(1); })`.
+// It may be completed before or after it is awaited. One thread: a callback in another posts to the loop, and completes
+// it there.
 #pragma once
 
 #include <kaio/coro/coroutine.hpp>
@@ -17,8 +18,8 @@
 namespace kaio::inline KAIO_BUILD {
 
 // It is completed once and stays where it is. One coroutine awaits it. If that is destroyed while it waits, or gives up
-// (with_timeout), another may. Destroying it while a coroutine waits for it ends the program with a message, and so does
-// completing or awaiting it twice. REQUIRES: the callback is not called after it was destroyed.
+// (with_timeout), another may. Destroying it while a coroutine waits for it ends the program with a message, and so
+// does completing or awaiting it twice. REQUIRES: the callback is not called after it was destroyed.
 // Allocates: nothing. System calls: none.
 template <class T = void> class completion {
     static_assert(std::is_void_v<T> || std::is_object_v<T>, "kaio: a completion is of an object or of void");
@@ -36,8 +37,8 @@ public:
     }
 
     // Makes the value of the arguments. If a coroutine waits, it is resumed here, on the caller's stack. It may destroy
-    // the completion, so this is the last thing to be done with it. Errors: throws what T's constructor throws, and then
-    // it is not completed; and what the resumption of the coroutine throws (of a task: nothing).
+    // the completion, so this is the last thing to be done with it. Errors: throws what T's constructor throws, and
+    // then it is not completed; and what the resumption of the coroutine throws (of a task: nothing).
     template <class... Arguments>
         requires std::is_constructible_v<stored, Arguments...>
     void complete(Arguments&&... arguments) {

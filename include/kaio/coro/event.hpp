@@ -27,9 +27,9 @@ public:
 
     bool is_set() const noexcept { return set_; }
 
-    // Until reset, nobody waits. Resumes all that wait now, on the caller's stack, even if one of them resets the event.
-    // Called by one of those, it only lets more be resumed afterwards. The event may be gone when it returns, if one of
-    // them destroys it. Errors: throws what the resumption of a coroutine throws (of a task: nothing).
+    // Until reset, nobody waits. Resumes all that wait now, on the caller's stack, even if one of them resets the
+    // event. Called by one of those, it only lets more be resumed afterwards. The event may be gone when it returns, if
+    // one of them destroys it. Errors: throws what the resumption of a coroutine throws (of a task: nothing).
     void set() {
         set_ = true;
         resumptions_.ready().append(waiters_);

@@ -47,9 +47,9 @@ public:
         return acquisition(*this);
     }
 
-    // Gives so many permits back, or more than there were. Resumes coroutines that wait for them, on the caller's stack.
-    // Called by one that is resumed so, it only lets more be resumed afterwards. The semaphore may be gone when it
-    // returns, if one of them destroys it. Errors: throws what the resumption of a coroutine throws (of a task:
+    // Gives so many permits back, or more than there were. Resumes coroutines that wait for them, on the caller's
+    // stack. Called by one that is resumed so, it only lets more be resumed afterwards. The semaphore may be gone when
+    // it returns, if one of them destroys it. Errors: throws what the resumption of a coroutine throws (of a task:
     // nothing).
     void release(std::size_t permits = 1) {
         assert(permits <= static_cast<std::size_t>(-1) - permits_ && "kaio: a semaphore has too many permits");

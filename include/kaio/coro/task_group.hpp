@@ -1,6 +1,6 @@
 // task_group: runs any number of tasks, which are spawned one by one, and waits for all of them.
 //     kaio::task_group uploads(loop, 8); // at most 8 run at once; without the 8: all
-//     while (std::optional<part> next = co_await parts.receive()) uploads.spawn(upload(loop, *next));
+//     for (const part& each : parts) uploads.spawn(upload(loop, each));
 //     co_await uploads.wait(); // throws the first exception of any of them
 // It belongs to the loop's thread.
 // Not in kaio/kaio.hpp, because not every program should have to compile it.

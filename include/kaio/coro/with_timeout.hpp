@@ -3,7 +3,8 @@
 //         co_await kaio::with_timeout(loop, loop.submit(kaio::poll(socket, POLLIN)), 100ms);
 //     if (!r) co_return;                                            // the time has passed
 //     bool const set = co_await kaio::with_timeout(loop, event, 1s); // false: the time has passed
-// It belongs to the loop's thread.// Not in kaio/kaio.hpp, because not every program should have to compile it.
+// It belongs to the loop's thread.
+// Not in kaio/kaio.hpp, because not every program should have to compile it.
 #pragma once
 
 #include <kaio/coro/coroutine.hpp>
@@ -65,8 +66,8 @@ private:
 // waits for a mutex stands in no queue any more, and what arrives at the last moment is returned and not lost.
 //
 // What nothing can cancel is a disk request that the kernel has, because it owns its buffer. It is waited for, and its
-// result is returned however late. So here with_timeout bounds only how long the request is queued. If the loop is being
-// destroyed, polls return ECANCELED, and other waits end as after the time.
+// result is returned however late. So here with_timeout bounds only how long the request is queued. If the loop is
+// being destroyed, polls return ECANCELED, and other waits end as after the time.
 //
 // Errors: none. Allocates: nothing. System calls: an io_cancel for a poll that is given up. It is an operation in
 // flight: destroying the frame meanwhile ends the program with a message.

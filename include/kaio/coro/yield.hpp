@@ -1,7 +1,8 @@
 // yield(loop): lets everything else of a loop have its turn.
 //     for (const record& each : records) {
-//         index(each);                        // takes long
-//         if (!co_await kaio::yield(loop)) co_return; // the loop is being destroyed
+//         index(each); // takes long
+//         kaio::io_result const r = co_await kaio::yield(loop);
+//         if (!r) co_return; // the loop is being destroyed
 //     }
 #pragma once
 

@@ -58,8 +58,8 @@ public:
         self().watch();
     }
 
-    // What the awaited thing returns, as a std::optional, or nothing if it was ended early. If it returns nothing: true,
-    // or false.
+    // What the awaited thing returns, as a std::optional, or nothing if it was ended early. If it returns nothing:
+    // true, or false.
     auto await_resume() {
         if constexpr (std::is_void_v<awaited_result>) {
             if (!left_) awaited_.await_resume();

@@ -1,5 +1,5 @@
-// run_in_group: a coroutine that runs one task of a task_group, when it is its turn, and frees its own frame at the end.
-// And group_state: what the members of a group share. One thread at a time.
+// run_in_group: a coroutine that runs one task of a task_group, when it is its turn, and frees its own frame at the
+// end. And group_state: what the members of a group share. One thread at a time.
 #pragma once
 
 #include <kaio/coro/coroutine.hpp>

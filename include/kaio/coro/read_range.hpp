@@ -18,6 +18,7 @@
 #include <kaio/coro/for_each_concurrent.hpp>
 #include <kaio/coro/task.hpp>
 #include <kaio/io/file.hpp>
+#include <kaio/io/file_offset.hpp>
 #include <kaio/io/view.hpp>
 #include <kaio/loop/transfer.hpp>
 
@@ -32,15 +33,16 @@ namespace kaio::inline KAIO_BUILD {
 // Errors: those of fully(); ENOMEM; EINVAL, with nothing read, if the range begins before 0 or ends beyond what an
 // offset can say. Allocates: frames, and a buffer for each piece that is not aligned.
 template <class Loop>
-task<transfer_result> read_range(Loop& io_loop, const file& file, view<std::byte> buffer, std::int64_t offset) {
-    if (offset < 0 || buffer.size() > static_cast<std::uint64_t>(INT64_MAX - offset))
+task<transfer_result> read_range(Loop& io_loop, const file& file, view<std::byte> buffer, file_offset offset) {
+    std::int64_t const begin = offset.value();
+    if (begin < 0 || buffer.size() > static_cast<std::uint64_t>(INT64_MAX - begin))
         co_return transfer_result(0, EINVAL);
     detail::contiguous_progress progress;
     co_await for_each_concurrent(
-        detail::pieces(offset, buffer.size()), detail::pieces::at_once, [&](detail::pieces::piece piece) {
-            return detail::read_piece(io_loop, file, piece, buffer.data() + (piece.offset - offset), progress);
+        detail::pieces(begin, buffer.size()), detail::pieces::at_once, [&](detail::pieces::piece piece) {
+            return detail::read_piece(io_loop, file, piece, buffer.data() + (piece.offset - begin), progress);
         });
-    co_return progress.result(offset, buffer.size());
+    co_return progress.result(begin, buffer.size());
 }
 
 } // namespace kaio

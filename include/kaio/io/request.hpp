@@ -16,6 +16,7 @@
 
 #include <sys/uio.h>
 
+#include <kaio/io/file_offset.hpp>
 #include <kaio/io/owning.hpp>
 #include <kaio/io/view.hpp>
 #include <kaio/sys/abi.hpp>
@@ -136,7 +137,7 @@ constexpr request make_request(opcode op, const descriptor& file, std::uint64_t 
 inline std::uint64_t address(const volatile void* memory) noexcept { return reinterpret_cast<std::uintptr_t>(memory); }
 
 template <class Buffer>
-request transfer(opcode op, const descriptor& file, Buffer& buffer, std::int64_t offset) noexcept {
+request transfer(opcode op, const descriptor& file, Buffer& buffer, file_offset offset) noexcept {
     std::size_t const bytes = std::size(buffer) * sizeof(element_of<Buffer>);
 #if !defined(NDEBUG)
     if (bytes == 0 && std::data(buffer) == nullptr)
@@ -145,9 +146,9 @@ request transfer(opcode op, const descriptor& file, Buffer& buffer, std::int64_t
             "handler perhaps, hand it over with the request: kaio::read(file, std::move(buffer), offset)\n",
             stderr);
 #endif
-    assert(file.accepts(std::data(buffer), bytes, offset) &&
+    assert(file.accepts(std::data(buffer), bytes, offset.value()) &&
            "kaio: direct I/O needs address, length and offset aligned as file::alignment() says");
-    return make_request(op, file, address(std::data(buffer)), bytes, offset);
+    return make_request(op, file, address(std::data(buffer)), bytes, offset.value());
 }
 
 // Making a request fails only if moving its buffer fails.
@@ -158,7 +159,7 @@ inline constexpr bool keeps_noexcept =
 // The request, which owns the buffer if that is handed over.
 template <class Buffer>
 auto transfer_of(opcode op, const descriptor& file, Buffer&& buffer,
-                 std::int64_t offset) noexcept(keeps_noexcept<Buffer>) {
+                 file_offset offset) noexcept(keeps_noexcept<Buffer>) {
     if constexpr (is_handed_over<Buffer>) {
         static_assert(!std::is_const_v<Buffer>, "kaio: a const buffer can't be handed over, because it can't be moved");
         using owner = std::remove_cv_t<Buffer>;
@@ -182,7 +183,7 @@ auto transfer_of(opcode op, const descriptor& file, Buffer&& buffer,
 // A buffer that owns its bytes and is an rvalue is handed over (kaio/io/owning.hpp). An lvalue, a span or another view
 // is borrowed.
 template <class Buffer>
-auto read(const descriptor& file, Buffer&& buffer, std::int64_t offset) noexcept(detail::keeps_noexcept<Buffer>) {
+auto read(const descriptor& file, Buffer&& buffer, file_offset offset) noexcept(detail::keeps_noexcept<Buffer>) {
     static_assert(detail::contiguous<Buffer>, "kaio: read() needs a buffer with data() and size(), such as std::span");
     if constexpr (detail::contiguous<Buffer>) {
         static_assert(!std::is_const_v<detail::element_of<Buffer>>,
@@ -202,7 +203,7 @@ auto read(const descriptor& file, Buffer&& buffer, std::int64_t offset) noexcept
 // Errors: those of read, ENOSPC, and EFBIG beyond the largest file and RLIMIT_FSIZE; see write(2). Beyond RLIMIT_FSIZE
 // the kernel also sends SIGXFSZ, which ends a program that neither ignores nor handles it.
 template <class Buffer>
-auto write(const descriptor& file, Buffer&& buffer, std::int64_t offset) noexcept(detail::keeps_noexcept<Buffer>) {
+auto write(const descriptor& file, Buffer&& buffer, file_offset offset) noexcept(detail::keeps_noexcept<Buffer>) {
     static_assert(detail::contiguous<Buffer>, "kaio: write() needs a buffer with data() and size(), such as std::span");
     if constexpr (detail::contiguous<Buffer>) {
         static_assert(std::is_trivially_copyable_v<detail::element_of<Buffer>>,
@@ -213,13 +214,13 @@ auto write(const descriptor& file, Buffer&& buffer, std::int64_t offset) noexcep
 
 // Reads into the buffers of `vector` in turn, otherwise as read. The array must stay until the request has completed,
 // because a loop may hand it to the kernel late. Errors at submission: EINVAL for more than 1024 buffers.
-inline request readv(const descriptor& file, view<const iovec> vector, std::int64_t offset) noexcept {
-    return detail::make_request(opcode::preadv, file, detail::address(vector.data()), vector.size(), offset);
+inline request readv(const descriptor& file, view<const iovec> vector, file_offset offset) noexcept {
+    return detail::make_request(opcode::preadv, file, detail::address(vector.data()), vector.size(), offset.value());
 }
 
 // Writes the buffers of `vector` in turn, otherwise as write and readv.
-inline request writev(const descriptor& file, view<const iovec> vector, std::int64_t offset) noexcept {
-    return detail::make_request(opcode::pwritev, file, detail::address(vector.data()), vector.size(), offset);
+inline request writev(const descriptor& file, view<const iovec> vector, file_offset offset) noexcept {
+    return detail::make_request(opcode::pwritev, file, detail::address(vector.data()), vector.size(), offset.value());
 }
 
 // fsync(2): completes when the file's data and metadata are on the device. It covers the writes that have completed

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <kaio/io/file.hpp>
+#include <kaio/io/file_offset.hpp>
 #include <kaio/sim/detail/disk.hpp>
 #include <kaio/sys/narrow.hpp>
 
@@ -35,28 +36,36 @@ public:
     }
 
     // These set a scene, without faults and past the reach of power loss: all writes so far are synced, and these too.
-    void put(std::uint64_t offset, std::span<const std::byte> bytes) const {
-        node_->content.put(offset, bytes.data(), bytes.size());
+    void put(file_offset offset, std::span<const std::byte> bytes) const {
+        node_->content.put(place(offset), bytes.data(), bytes.size());
     }
-    void resize(std::uint64_t size) const { node_->content.resize(size); }
+    void resize(file_offset size) const { node_->content.resize(place(size)); }
 
     // Flips a bit of what is stored: corruption that no error reports. REQUIRES: offset < size()
-    void flip_bit(std::uint64_t offset, unsigned bit = 0) const {
-        assert(offset < size() && "kaio: a bit was flipped behind the end of a simulated file");
+    void flip_bit(file_offset offset, unsigned bit = 0) const {
+        std::uint64_t const damage = place(offset);
+        assert(damage < size() && "kaio: a bit was flipped behind the end of a simulated file");
         std::byte damaged{};
-        node_->content.read(offset, &damaged, 1);
+        node_->content.read(damage, &damaged, 1);
         damaged ^= std::byte{1} << (bit & 7);
-        node_->content.put(offset, &damaged, 1);
+        node_->content.put(damage, &damaged, 1);
     }
 
     // From now on reads and writes of these bytes fail with EIO, and those that begin before them stop there, short.
-    void break_range(std::uint64_t offset, std::uint64_t size) const { node_->broken.push_back({offset, size}); }
+    void break_range(file_offset offset, file_offset size) const {
+        node_->broken.push_back({place(offset), place(size)});
+    }
     // Undoes all calls of break_range.
     void mend() const noexcept { node_->broken.clear(); }
 
 private:
     friend class world;
     explicit file(detail::node& node) noexcept : node_(&node) {}
+
+    static std::uint64_t place(file_offset offset) noexcept {
+        assert(offset.value() >= 0 && "kaio: an offset or size of a simulated file is negative");
+        return static_cast<std::uint64_t>(offset.value());
+    }
 
     detail::node* node_;
 };

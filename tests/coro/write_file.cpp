@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <csignal>
 #include <random>
+#include <set>
 #include <span>
 #include <system_error>
 #include <vector>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include <kaio/kaio.hpp>
+#include <kaio/sim/kernel.hpp>
 
 TEST_CASE("write_file makes any bytes, from any memory, the whole file, with direct I/O and without") {
     std::mt19937 random(GENERATE(range(1u, 40u)));
@@ -69,4 +71,58 @@ TEST_CASE("a write_file that fails in the middle says how many bytes it wrote be
     std::signal(SIGXFSZ, old);
     CHECK(r.bytes() == limit.rlim_cur);
     CHECK(r.error() == std::errc::file_too_large);
+}
+
+TEST_CASE("write_file makes any bytes the whole of a simulated file, whatever stops short") {
+    for (std::uint64_t seed = 0; seed < 100; ++seed) {
+        CAPTURE(seed);
+        std::mt19937 random(static_cast<unsigned>(seed));
+        kaio::sim::world world(seed, {.short_transfers = 0.3, .no_room = 0.1, .interrupts = 0.1});
+        kaio::basic_loop<kaio::sim::kernel> loop(4, {}, world);
+        auto const file = world.open("file", {.direct = seed % 3 != 0, .alignment = {512, 4096}});
+        file.put(0, test::random_bytes(random, test::random_length(random))); // has content before
+        std::vector<std::byte> const content = test::random_bytes(random, test::random_length(random));
+        REQUIRE(kaio::sync_wait(loop, kaio::write_file(loop, file, content)) ==
+                kaio::transfer_result(content.size(), 0));
+        REQUIRE(file.content() == content);
+    }
+}
+
+TEST_CASE("write_file and an fdatasync survive power loss, whole and with the file's size") {
+    std::set<std::size_t> sizes; // without the fdatasync
+    for (std::uint64_t seed = 0; seed < 100; ++seed) {
+        CAPTURE(seed);
+        std::mt19937 random(static_cast<unsigned>(seed));
+        kaio::sim::world world(seed);
+        auto const file = world.open("file", {.direct = true});
+        file.put(0, std::vector<std::byte>(10'000));
+        std::vector<std::byte> const content = test::random_bytes(random, 5001);
+        {
+            kaio::basic_loop<kaio::sim::kernel> loop(4, {}, world);
+            REQUIRE(kaio::sync_wait(loop, kaio::write_file(loop, file, content)));
+            if (seed % 2) loop.submit(kaio::fdatasync(file), [](kaio::io_result r) { REQUIRE(r); });
+            loop.run();
+            world.crash();
+        }
+        if (seed % 2)
+            REQUIRE(file.content() == content);
+        else
+            sizes.insert(static_cast<std::size_t>(file.size()));
+    }
+    CHECK(sizes == std::set<std::size_t>{5001, 10'000});
+}
+
+TEST_CASE("write_file returns the error of setting the size, with all bytes written") {
+    struct fixed {
+        kaio::sim::file disk;
+        int fd() const noexcept { return disk.fd(); }
+        bool direct() const noexcept { return disk.direct(); }
+        kaio::file_alignment alignment() const noexcept { return disk.alignment(); }
+        kaio::result<void> try_truncate(kaio::file_offset) const noexcept { return kaio::failure(EPERM); }
+    };
+    kaio::sim::world world(1);
+    kaio::basic_loop<kaio::sim::kernel> loop(4, {}, world);
+    fixed const file{world.open("file")};
+    std::vector<std::byte> const bytes(100);
+    CHECK(kaio::sync_wait(loop, kaio::write_file(loop, file, bytes)) == kaio::transfer_result(100, EPERM));
 }

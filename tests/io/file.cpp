@@ -128,6 +128,30 @@ TEST_CASE("a regular file has a size, and what is not open has none") {
     CHECK(kaio::file().try_size().error() == std::errc::bad_file_descriptor);
 }
 
+TEST_CASE("truncate cuts a file or lengthens it with zeros, and says why it can't") {
+    test::temporary_file plain(1000);
+    kaio::file const file = kaio::file::open(plain.path(), O_RDWR);
+    file.truncate(file.size() / 2);
+    CHECK(file.size() == 500);
+    CHECK(file.try_truncate(5000u));
+    char last = 'x';
+    CHECK(::pread(plain.fd(), &last, 1, 4999) == 1);
+    CHECK(last == 0);
+    CHECK(file.try_truncate(-1).error().value() == EINVAL);
+    kaio::file const reading = kaio::file::open(plain.path(), O_RDONLY);
+    CHECK(reading.try_truncate(0).error().value() == EINVAL);
+    CHECK_THROWS_WITH(reading.truncate(0), test::StartsWith("kaio: file::truncate"));
+    CHECK(kaio::file().try_truncate(0).error().value() == EBADF);
+    CHECK(file.size() == 5000);
+}
+
+TEST_CASE("a file tells whether it was opened to append") {
+    test::temporary_file plain;
+    CHECK(kaio::file::open(plain.path(), O_WRONLY | O_APPEND).appends());
+    CHECK(!kaio::file::open(plain.path(), O_WRONLY).appends());
+    CHECK(!kaio::file().appends());
+}
+
 TEST_CASE("alignment is a power of two, and direct I/O at it works") {
     std::string const folder = GENERATE(".", "/dev/shm", "/tmp");
     test::temporary_file temporary(65'536, folder);

@@ -9,7 +9,6 @@
 
 #include <kaio/io/aligned_buffer.hpp>
 #include <kaio/io/buffer_pool.hpp>
-#include <kaio/io/file.hpp>
 #include <kaio/io/request.hpp>
 
 namespace {
@@ -81,20 +80,4 @@ TEST_CASE("anything with data and size is a buffer") {
     names(kaio::read(0, pooled, 0), pooled.data(), 64);
     names(kaio::read(0, std::span(numbers).subspan(2, 3), 0), numbers.data() + 2, 12);
     names(kaio::write(0, std::span<const char>(), 0), nullptr, 0);
-}
-
-TEST_CASE("a file is used as its descriptor, and knows what direct I/O accepts") {
-    kaio::file const null = kaio::file::open("/dev/null", O_RDWR);
-    char byte = 0;
-    CHECK(kaio::write(null, std::span(&byte, 1), 0).block().aio_fildes == static_cast<unsigned>(null.fd()));
-    CHECK(kaio::descriptor(null).accepts(&byte + 1, 1, 1));
-    CHECK(kaio::descriptor(3).accepts(&byte + 1, 1, 1));
-    auto const direct = kaio::file::try_open("/dev/shm", O_TMPFILE | O_RDWR | O_DIRECT, 0600);
-    if (!direct) SKIP_TEST("/dev/shm has no direct I/O");
-    kaio::descriptor const careful(*direct);
-    auto* const page = reinterpret_cast<void*>(std::uintptr_t{4096});
-    CHECK(careful.accepts(page, 4096, 8192));
-    CHECK(!careful.accepts(static_cast<char*>(page) + 1, 4096, 8192));
-    CHECK(!careful.accepts(page, 100, 8192));
-    CHECK(!careful.accepts(page, 4096, 1));
 }

@@ -119,10 +119,21 @@ breaks(*request, "a length is in bytes", "std::size(buffer) * sizeof(element_of<
 offsets = ("io/file_offset.hpp", "io/file_offset")
 breaks(*offsets, "a truth value is no offset", "requires(!std::same_as<Integer, bool>)", "requires(sizeof(Integer) != 0)")
 breaks(*offsets, "a difference that went below 0 stops a debug build", "(std::is_signed_v<Integer> || value_ >= 0) &&", "")
+breaks("io/open_file.hpp", "io/open_file", "a file that ignores O_DIRECT keeps to its alignment", "if (file.direct_ignored()) return true;", "")
+files = ("io/descriptor.hpp", "io/descriptor")
+breaks(*files, "a request that direct I/O will not accept stops a debug build", "        std::abort();\n", "")
+breaks(*files, "of an int a debug build asks the kernel", "return detail::tell_if_unaligned(fd_, data, size, offset);", "return;")
+message = ("io/detail/alignment_message.hpp", "io/descriptor")
+breaks(*message, "the message names an address", "data) % wanted.memory != 0", "data) % wanted.memory == 1 && size == 0")
+breaks(*message, "the message names a length", "size % wanted.offset != 0", "size == 0")
+breaks(*message, "the message names an offset", "offset.value() % std::int64_t{wanted.offset} != 0", "offset.value() < 0")
+breaks(*message, "it leaves errno as it is", "    errno = before;\n", "    (void)before;\n")
+breaks("io/file.hpp", "io/file", "truncate is retried or reports its error", "if (failed != 0) return failure(errno);\n        return {};", "return {};")
+breaks("io/file.hpp", "io/file", "a file knows whether it appends", "(flags & O_APPEND) != 0;", "(flags & O_APPEND) == 0;")
 breaks(*request, "fdatasync is not fsync", "opcode::fdsync, file,", "opcode::fsync, file,")
 breaks(*request, "notify sets its flag", "changed.block_.aio_flags |= iocb_flag_resfd;", "")
 breaks(*request, "one modifier keeps the others", "changed.block_.aio_flags |= iocb_flag_ioprio;", "changed.block_.aio_flags = iocb_flag_ioprio;")
-breaks(*request, "an offset must be aligned too", "(size | static_cast<std::uint64_t>(offset)) & offset_mask_", "size & offset_mask_")
+breaks("io/descriptor.hpp", "io/descriptor", "an offset must be aligned too", "(size | static_cast<std::uint64_t>(offset.value())) & offset_mask_", "size & offset_mask_")
 
 # Buffers that are handed over.
 breaks("io/owning.hpp", "io/owning", "the raw layer names an owned buffer where it lies", "block.aio_buf = reinterpret_cast<std::uintptr_t>(std::data(buffer_));", "")
@@ -152,6 +163,9 @@ breaks(*context, "a wait keeps its time limit", "limit.ns() % 1'000'000'000};", 
 breaks("io/detail/setup_cause.hpp", "io/setup_error", "0 is the cause whatever the error is", "    if (capacity == 0) error = 0;\n", "")
 
 # The simulated kernel.
+breaks("sim/detail/stored_file.hpp", "sim/stored_file", "a sync covers truncations", "            if (done.truncates())\n                stored_.resize(done.end());\n            else\n", "            if (!done.truncates())\n")
+breaks("sim/detail/stored_file.hpp", "sim/stored_file", "what was cut off does not come back", "                if (done.truncates()) stored_.resize(done.end());\n", "")
+breaks("sim/detail/disk.hpp", "sim/world", "a truncation may fail", "if (random_.chance(options_.io_errors)) return EIO;", "")
 simulated = ("sim/kernel.hpp", "sim/kernel")
 breaks(*simulated, "a look at the ring takes time", "void look() const noexcept { world_->look(); }", "void look() const noexcept {}")
 breaks(*simulated, "relaxing between two looks takes time", "void relax() const noexcept { world_->relax(); }", "void relax() const noexcept {}")
@@ -282,7 +296,10 @@ breaks(workers, "loop/allocations", "without memory for a worker those that bega
 breaks(workers, "coro/for_each_concurrent", "no more than the limit at once", "workers < limit", "workers <= limit")
 breaks(workers, "coro/for_each_concurrent", "after an exception nothing new begins", "return !thrown && next != end;", "return next != end;")
 breaks("coro/detail/read_piece.hpp", "coro/read_range", "bytes before the range are left out", "buffer->data() + skipped, count", "buffer->data(), count")
-breaks("coro/write_file.hpp", "coro/write_file", "the last block is filled up with zeros and cut off", "do failed = ::ftruncate(file.fd(), static_cast<off_t>(content.size()));", "do failed = 0;")
+breaks("coro/write_file.hpp", "coro/write_file", "the last block is filled up with zeros and cut off", "file.try_truncate(content.size());", "file.try_truncate(content.size() + 1);")
+breaks("coro/write_file.hpp", "coro/write_file", "an error of setting the size is an error", "cut ? 0 : cut.error().value()", "0")
+breaks("coro/write_file.hpp", "coro/write_file", "a file that appends is refused", "if (file.appends()) co_return transfer_result(0, EINVAL);", "if (false) co_return transfer_result(0, EINVAL);")
+breaks("coro/detail/direct_blocks.hpp", "coro/read_range", "direct I/O transfers whole blocks of any file", "if (wants_aligned(file)) alignment_ = file.alignment();", "(void)file;")
 
 # What coroutines wait for.
 queue = "coro/detail/wait_queue.hpp"

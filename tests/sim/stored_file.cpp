@@ -129,6 +129,42 @@ TEST_CASE("a sync that failed may have lost what it covered, and a later one doe
           }) == std::set<std::string>{"a", "b"});
 }
 
+TEST_CASE("a truncation is seen at once, survives a sync, and before that is done or undone") {
+    CHECK(outcomes([](stored_file& file, random_source&) {
+              write(file, 0, 3 * sector, 'a');
+              file.sync(file.position());
+              file.truncate(sector);
+              CHECK(file.size() == sector);
+          }) == std::set<std::string>{"aaa", "a"});
+    CHECK(outcomes([](stored_file& file, random_source&) {
+              write(file, 0, 3 * sector, 'a');
+              file.truncate(sector);
+              file.sync(file.position());
+          }) == std::set<std::string>{"a"});
+    CHECK(outcomes([](stored_file& file, random_source&) {
+              write(file, 0, 2 * sector, 'a');
+              file.sync(file.position());
+              file.truncate(0);
+              file.truncate(2 * sector);
+          }) == std::set<std::string>{"aa", "", "00"});
+    // What was cut off does not come back when the file grows again.
+    CHECK(outcomes([](stored_file& file, random_source&) {
+              write(file, 0, 2 * sector, 'a');
+              file.truncate(0);
+              file.truncate(2 * sector);
+              file.sync(file.position());
+          }) == std::set<std::string>{"00"});
+}
+
+TEST_CASE("a write behind a truncation survives with it or without it") {
+    CHECK(outcomes([](stored_file& file, random_source&) {
+              write(file, 0, 2 * sector, 'a');
+              file.sync(file.position());
+              file.truncate(0);
+              write(file, 0, sector, 'b', true);
+          }) == std::set<std::string>{"ba", "b"});
+}
+
 TEST_CASE("very many writes that are never synced take a bounded amount of memory") {
     auto const seen = outcomes(
         [](stored_file& file, random_source&) {

@@ -182,6 +182,39 @@ TEST_CASE("polls complete when their event is set, at once where it is, and by i
     CHECK(raw.submit(batch)); // in flight when the context goes
 }
 
+TEST_CASE("a program truncates a simulated file as a real one, with faults, and power loss may undo it") {
+    bool undone = false, done = false;
+    for (std::uint64_t seed = 0; seed < 50; ++seed) {
+        kaio::sim::world world(seed);
+        auto const file = world.open("file");
+        file.put(0, bytes(1000, 'x'));
+        file.truncate(file.size() - 900);
+        CHECK(file.content() == bytes(100, 'x'));
+        loop_type loop(4, {}, world);
+        if (seed % 2) {
+            CHECK(ask(loop, kaio::fdatasync(file)));
+        }
+        world.crash();
+        if (seed % 2) {
+            CHECK(file.size() == 100);
+        }
+        undone = undone || file.size() == 1000;
+        done = done || (seed % 2 == 0 && file.size() == 100);
+    }
+    CHECK((done && undone));
+
+    kaio::sim::world world(1, {.disk_size = 1000});
+    auto const file = world.open("file"), other = world.open("other");
+    other.put(0, bytes(600, 'x'));
+    CHECK(file.try_truncate(400));
+    CHECK(file.try_truncate(401).error().value() == ENOSPC);
+    CHECK(file.try_truncate(-1).error().value() == EINVAL);
+    world.options().io_errors = 1;
+    CHECK(file.try_truncate(1).error().value() == EIO);
+    CHECK(file.size() == 400);
+    CHECK_THROWS_WITH(file.truncate(1), test::StartsWith("kaio: sim::file::truncate"));
+}
+
 TEST_CASE(
     "after a crash what was in flight has failed, the old loop is of no use, and a new one sees what was synced") {
     bool partly = false;

@@ -17,23 +17,23 @@
 #include <kaio/coro/detail/read_piece.hpp>
 #include <kaio/coro/for_each_concurrent.hpp>
 #include <kaio/coro/task.hpp>
-#include <kaio/io/file.hpp>
 #include <kaio/io/file_offset.hpp>
+#include <kaio/io/open_file.hpp>
 #include <kaio/io/view.hpp>
 #include <kaio/loop/transfer.hpp>
 
 KAIO_COROUTINES_BEGIN
 namespace kaio::inline KAIO_BUILD {
 
-// Reads from `offset` (bytes) of `file` into all of `buffer`, whatever offset, length and address are: a MiB at a time,
-// four at once. The file and the memory must stay until the task has finished.
+// Reads from `offset` (bytes) of `file`, any open_file, into all of `buffer`, whatever offset, length and address are: a
+// MiB at a time, four at once. The file and the memory must stay until the task has finished.
 //
 // The result is the number of bytes read from the beginning on, fewer at the end of the file or with an error. The
 // bytes behind those are indeterminate. fully() says what the end of a file is.
 // Errors: those of fully(); ENOMEM; EINVAL, with nothing read, if the range begins before 0 or ends beyond what an
 // offset can say. Allocates: frames, and a buffer for each piece that is not aligned.
-template <class Loop>
-task<transfer_result> read_range(Loop& io_loop, const file& file, view<std::byte> buffer, file_offset offset) {
+template <class Loop, open_file File>
+task<transfer_result> read_range(Loop& io_loop, const File& file, view<std::byte> buffer, file_offset offset) {
     std::int64_t const begin = offset.value();
     if (begin < 0 || buffer.size() > static_cast<std::uint64_t>(INT64_MAX - begin))
         co_return transfer_result(0, EINVAL);

@@ -11,34 +11,32 @@
 #include <cerrno>
 #include <cstddef>
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <kaio/coro/detail/contiguous_progress.hpp>
 #include <kaio/coro/detail/pieces.hpp>
 #include <kaio/coro/detail/write_piece.hpp>
 #include <kaio/coro/for_each_concurrent.hpp>
 #include <kaio/coro/task.hpp>
-#include <kaio/io/file.hpp>
+#include <kaio/io/open_file.hpp>
 #include <kaio/io/view.hpp>
 #include <kaio/loop/transfer.hpp>
 
 KAIO_COROUTINES_BEGIN
 namespace kaio::inline KAIO_BUILD {
 
-// Writes `content` from the beginning of `file` on, a MiB at a time, four at once, the last block filled up with zeros.
-// Then it sets the file's size by ftruncate(2), which may block. The file and the memory must stay until the task has
-// finished, and the bytes must not change.
+// Writes `content` from the beginning of `file`, any truncatable_file, on: a MiB at a time, four at once, the last block
+// filled up with zeros. Then it sets the file's size by file.try_truncate, which may block. The file and the memory must
+// stay until the task has finished, and the bytes must not change.
 //
 // The result is the number of bytes written from the beginning on. After an error the size is not set, and the file may
 // hold any part of the rest. Success says nothing about permanence: fdatasync does, and file::close may still report an
 // error.
-// Errors: those of fully() and ftruncate; ENOMEM; EINVAL for a file with O_APPEND, which can be written at its end
+// Errors: those of fully() and try_truncate; ENOMEM; EINVAL for a file with O_APPEND, which can be written at its end
 // only. Allocates: frames, and a buffer for each piece that is not aligned. System calls beside the requests: fcntl,
 // ftruncate.
-template <class Loop> task<transfer_result> write_file(Loop& io_loop, const file& file, view<const std::byte> content) {
-    if (int const flags = ::fcntl(file.fd(), F_GETFL); flags >= 0 && (flags & O_APPEND) != 0)
-        co_return transfer_result(0, EINVAL);
+template <class Loop, truncatable_file File>
+task<transfer_result> write_file(Loop& io_loop, const File& file, view<const std::byte> content) {
+    if constexpr (requires { file.appends(); })
+        if (file.appends()) co_return transfer_result(0, EINVAL);
     detail::contiguous_progress progress;
     co_await for_each_concurrent(
         detail::pieces(0, content.size()), detail::pieces::at_once, [&](detail::pieces::piece piece) {
@@ -46,10 +44,8 @@ template <class Loop> task<transfer_result> write_file(Loop& io_loop, const file
         });
     transfer_result const written = progress.result(0, content.size());
     if (!written) co_return written;
-    int failed;
-    do failed = ::ftruncate(file.fd(), static_cast<off_t>(content.size()));
-    while (failed != 0 && errno == EINTR);
-    co_return transfer_result(written.bytes(), failed == 0 ? 0 : errno);
+    auto const cut = file.try_truncate(content.size());
+    co_return transfer_result(written.bytes(), cut ? 0 : cut.error().value());
 }
 
 } // namespace kaio

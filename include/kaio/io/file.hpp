@@ -21,8 +21,11 @@
 
 #include <kaio/io/detail/error_words.hpp>
 #include <kaio/io/detail/open_error.hpp>
+#include <kaio/io/file_offset.hpp>
+#include <kaio/io/open_file.hpp>
 #include <kaio/io/result.hpp>
 #include <kaio/sys/abi.hpp>
+#include <kaio/sys/narrow.hpp>
 #include <kaio/sys/reset_on_move.hpp>
 
 namespace kaio::inline KAIO_BUILD {
@@ -32,13 +35,6 @@ namespace detail {
 inline constexpr unsigned long ioctl_sector_size = _IO(0x12, 104);               // BLKSSZGET, to an int
 inline constexpr unsigned long ioctl_device_size = _IOR(0x12, 114, std::size_t); // BLKGETSIZE64, to a uint64_t
 } // namespace detail
-
-// What direct I/O asks of a request, in bytes: powers of two.
-struct file_alignment {
-    std::uint32_t memory; // of the buffer's address
-    std::uint32_t offset; // of the offset in the file, and of the length
-    friend bool operator==(const file_alignment&, const file_alignment&) = default;
-};
 
 // What is known of direct I/O on a file, whether it was opened with O_DIRECT or not.
 enum class direct_support : std::uint8_t {
@@ -134,6 +130,26 @@ public:
         return size;
     }
 
+    // ftruncate(2): cuts the file, or lengthens it with zeros. May block. Success says nothing about permanence.
+    // Errors: throws std::system_error (EINVAL for a negative size, and for what is no regular file or is not open for
+    // writing; EFBIG, EIO, EPERM). System calls: ftruncate.
+    void truncate(file_offset size) const { try_truncate(size).value("kaio: file::truncate"); }
+    result<void> try_truncate(file_offset size) const noexcept {
+        auto const length = detail::narrow<off_t>(size.value());
+        if (length != size.value()) return failure(EFBIG); // a 32-bit program without _FILE_OFFSET_BITS=64
+        int failed;
+        do failed = ::ftruncate(fd(), length);
+        while (failed != 0 && errno == EINTR);
+        if (failed != 0) return failure(errno);
+        return {};
+    }
+
+    // True if it has O_APPEND: every write goes to its end, whatever the offset is. System calls: fcntl.
+    bool appends() const noexcept {
+        int const flags = ::fcntl(fd(), F_GETFL);
+        return flags >= 0 && (flags & O_APPEND) != 0;
+    }
+
     // The category of try_open's and try_adopt's errors.
     static const std::error_category& error_category() noexcept { return detail::words_of<detail::file_words>(); }
 
@@ -180,5 +196,6 @@ private:
     direct_support support_ = direct_support::unknown;
     file_alignment alignment_{4096, 4096};
 };
+static_assert(truncatable_file<file>);
 
 } // namespace kaio

@@ -6,7 +6,6 @@
 // The memory that it names must stay until it has completed, and so must the array of a readv or writev. Any thread.
 #pragma once
 
-#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -16,6 +15,7 @@
 
 #include <sys/uio.h>
 
+#include <kaio/io/descriptor.hpp>
 #include <kaio/io/file_offset.hpp>
 #include <kaio/io/owning.hpp>
 #include <kaio/io/view.hpp>
@@ -23,48 +23,6 @@
 
 namespace kaio::inline KAIO_BUILD {
 
-// The file of a request: an int descriptor, or anything with fd(), such as kaio::file. It owns nothing.
-class descriptor {
-public:
-    constexpr descriptor(int fd) noexcept : fd_(fd) {}
-    template <class File>
-        requires requires(const File& file) {
-            { file.fd() } noexcept;
-        }
-    descriptor(const File& file) noexcept : fd_(file.fd()) {
-        if constexpr (requires {
-                          file.alignment();
-                          file.direct();
-                      })
-            if (asks_for_direct(file)) {
-                memory_mask_ = file.alignment().memory - 1;
-                offset_mask_ = file.alignment().offset - 1;
-            }
-    }
-
-    constexpr int fd() const noexcept { return fd_; }
-
-    // True if direct I/O accepts these, and for an int, which knows no alignment.
-    bool accepts(const void* data, std::size_t size, std::int64_t offset) const noexcept {
-        return (reinterpret_cast<std::uintptr_t>(data) & memory_mask_) == 0 &&
-               ((size | static_cast<std::uint64_t>(offset)) & offset_mask_) == 0;
-    }
-
-    // The unit of offsets and lengths in bytes if the file is known to be open for direct I/O, else 0.
-    constexpr std::uint32_t direct_unit() const noexcept { return offset_mask_ == 0 ? 0 : offset_mask_ + 1; }
-
-private:
-    // A file that ignores O_DIRECT now may heed it later (kaio::file::support).
-    template <class File> static bool asks_for_direct(const File& file) noexcept {
-        if constexpr (requires { file.direct_ignored(); })
-            if (file.direct_ignored()) return true;
-        return file.direct();
-    }
-
-    int fd_;
-    std::uint32_t memory_mask_ = 0; // the alignment in bytes, which is a power of two, less 1
-    std::uint32_t offset_mask_ = 0;
-};
 
 // The kernel's iocb, filled in. Modifiers return a changed copy.
 class [[nodiscard("kaio: a request does nothing until it is submitted: loop.submit(request, handler)")]] request {
@@ -146,8 +104,7 @@ request transfer(opcode op, const descriptor& file, Buffer& buffer, file_offset 
             "handler perhaps, hand it over with the request: kaio::read(file, std::move(buffer), offset)\n",
             stderr);
 #endif
-    assert(file.accepts(std::data(buffer), bytes, offset.value()) &&
-           "kaio: direct I/O needs address, length and offset aligned as file::alignment() says");
+    file.expect_aligned(std::data(buffer), bytes, offset);
     return make_request(op, file, address(std::data(buffer)), bytes, offset.value());
 }
 
@@ -177,7 +134,8 @@ auto transfer_of(opcode op, const descriptor& file, Buffer&& buffer,
 // The result is the number of bytes read. It is less than was asked for at the end of the file (0 behind it), when a
 // signal interrupts, and beyond 0x7ffff000 bytes, the most that the kernel transfers at once (0x7fff0000 where pages
 // have 64 KiB). kaio::fully() goes on where a read stops short.
-// With O_DIRECT, address, length and offset are multiples of file::alignment(). An assert checks that for a kaio::file.
+// With O_DIRECT, address, length and offset are multiples of file::alignment(). A debug build says which of them is not,
+// and what the file wants: see descriptor::expect_aligned.
 // Errors: EINVAL (alignment, or a directory), EIO, EBADF, EISDIR; see read(2).
 //
 // A buffer that owns its bytes and is an rvalue is handed over (kaio/io/owning.hpp). An lvalue, a span or another view
@@ -215,11 +173,13 @@ auto write(const descriptor& file, Buffer&& buffer, file_offset offset) noexcept
 // Reads into the buffers of `vector` in turn, otherwise as read. The array must stay until the request has completed,
 // because a loop may hand it to the kernel late. Errors at submission: EINVAL for more than 1024 buffers.
 inline request readv(const descriptor& file, view<const iovec> vector, file_offset offset) noexcept {
+    file.expect_aligned(nullptr, 0, offset); // the array may be filled in later
     return detail::make_request(opcode::preadv, file, detail::address(vector.data()), vector.size(), offset.value());
 }
 
 // Writes the buffers of `vector` in turn, otherwise as write and readv.
 inline request writev(const descriptor& file, view<const iovec> vector, file_offset offset) noexcept {
+    file.expect_aligned(nullptr, 0, offset); // the array may be filled in later
     return detail::make_request(opcode::pwritev, file, detail::address(vector.data()), vector.size(), offset.value());
 }
 

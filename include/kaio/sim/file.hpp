@@ -12,8 +12,9 @@
 #include <span>
 #include <vector>
 
-#include <kaio/io/file.hpp>
 #include <kaio/io/file_offset.hpp>
+#include <kaio/io/open_file.hpp>
+#include <kaio/io/result.hpp>
 #include <kaio/sim/detail/disk.hpp>
 #include <kaio/sys/narrow.hpp>
 
@@ -33,6 +34,14 @@ public:
         std::vector<std::byte> bytes(kaio::detail::narrow<std::size_t>(size()));
         node_->content.read(0, bytes.data(), bytes.size());
         return bytes;
+    }
+
+    // As of kaio::file, at once. A sync covers it, and power loss may undo it before that.
+    // Errors: throws std::system_error (EINVAL, EIO by options::io_errors, ENOSPC by options::disk_size).
+    void truncate(file_offset size) const { try_truncate(size).value("kaio: sim::file::truncate"); }
+    result<void> try_truncate(file_offset size) const noexcept {
+        if (int const error = node_->disk->truncate(*node_, size.value())) return failure(error);
+        return {};
     }
 
     // These set a scene, without faults and past the reach of power loss: all writes so far are synced, and these too.
@@ -69,5 +78,6 @@ private:
 
     detail::node* node_;
 };
+static_assert(truncatable_file<file>);
 
 } // namespace kaio::sim

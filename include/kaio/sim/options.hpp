@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include <kaio/io/file.hpp>
+#include <kaio/io/open_file.hpp>
 
 namespace kaio::inline KAIO_BUILD::sim {
 

@@ -7,15 +7,14 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <kaio/io/file.hpp>
+#include <kaio/io/open_file.hpp>
 
 namespace kaio::inline KAIO_BUILD::detail {
 
 class direct_blocks {
 public:
-    // A file that ignores O_DIRECT now may heed it later (kaio::file::support).
-    explicit direct_blocks(const file& file) noexcept {
-        if (file.direct() || file.direct_ignored()) alignment_ = file.alignment();
+    template <open_file File> explicit direct_blocks(const File& file) noexcept {
+        if (wants_aligned(file)) alignment_ = file.alignment();
     }
 
     // The alignment of memory in bytes.

@@ -13,7 +13,7 @@
 #include <kaio/coro/detail/pieces.hpp>
 #include <kaio/coro/task.hpp>
 #include <kaio/io/aligned_buffer.hpp>
-#include <kaio/io/file.hpp>
+#include <kaio/io/open_file.hpp>
 #include <kaio/io/request.hpp>
 #include <kaio/io/view.hpp>
 #include <kaio/loop/transfer.hpp>
@@ -22,8 +22,8 @@ KAIO_COROUTINES_BEGIN
 namespace kaio::inline KAIO_BUILD::detail {
 
 // Reads the piece to `destination`, where there is room for it, unless another piece has stopped.
-template <class Loop>
-task<void> read_piece(Loop& loop, const file& file, pieces::piece piece, std::byte* destination,
+template <class Loop, open_file File>
+task<void> read_piece(Loop& loop, const File& file, pieces::piece piece, std::byte* destination,
                       contiguous_progress& progress) {
     if (progress.stopped()) co_return;
     direct_blocks const blocks(file);

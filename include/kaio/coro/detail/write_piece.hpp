@@ -14,7 +14,7 @@
 #include <kaio/coro/detail/pieces.hpp>
 #include <kaio/coro/task.hpp>
 #include <kaio/io/aligned_buffer.hpp>
-#include <kaio/io/file.hpp>
+#include <kaio/io/open_file.hpp>
 #include <kaio/io/request.hpp>
 #include <kaio/io/view.hpp>
 #include <kaio/loop/transfer.hpp>
@@ -23,8 +23,8 @@ KAIO_COROUTINES_BEGIN
 namespace kaio::inline KAIO_BUILD::detail {
 
 // Writes the bytes of the piece from `source`, its last block filled up with zeros, unless another piece has stopped.
-template <class Loop>
-task<void> write_piece(Loop& loop, const file& file, pieces::piece piece, const std::byte* source,
+template <class Loop, open_file File>
+task<void> write_piece(Loop& loop, const File& file, pieces::piece piece, const std::byte* source,
                        contiguous_progress& progress) {
     if (progress.stopped()) co_return;
     direct_blocks const blocks(file);

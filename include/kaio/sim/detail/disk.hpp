@@ -23,6 +23,7 @@
 namespace kaio::inline KAIO_BUILD::sim::detail {
 
 class context;
+class disk;
 
 // What a descriptor names.
 struct node {
@@ -30,6 +31,7 @@ struct node {
         std::uint64_t offset, size;
     };
 
+    sim::detail::disk* disk; // that it is on
     int fd;
     bool is_event; // else it is a file
     bool ready;    // the state of an event
@@ -70,6 +72,16 @@ public:
         return add(false, std::move(name), options);
     }
     node& make_event() { return add(true, {}, {}); }
+
+    // ftruncate(2), with faults. It takes no time. Returns 0 or an errno.
+    int truncate(node& n, std::int64_t size) {
+        if (size < 0) return EINVAL;
+        std::uint64_t const others = used() - n.content.size();
+        if (others + static_cast<std::uint64_t>(size) > options_.disk_size) return ENOSPC;
+        if (random_.chance(options_.io_errors)) return EIO;
+        n.content.truncate(static_cast<std::uint64_t>(size));
+        return 0;
+    }
 
     // Null if nothing has this descriptor.
     node* find(std::uint32_t fd) const noexcept {
@@ -171,7 +183,7 @@ private:
 
     node& add(bool is_event, std::string name, file_options options) {
         int const fd = static_cast<int>(first_fd + nodes_.size());
-        nodes_.push_back(std::make_unique<node>(node{fd, is_event, false, std::move(name), options, {}, {}}));
+        nodes_.push_back(std::make_unique<node>(node{this, fd, is_event, false, std::move(name), options, {}, {}}));
         return *nodes_.back();
     }
 

@@ -1,6 +1,7 @@
 // stored_file: what programs see of a file, what is certainly on the medium, and the writes between the two in their
 // order. A sync moves the first of them to the medium. Power loss leaves each sector as it was after any one of them,
-// whatever its neighbours are, and the file as long as any of them made it. One thread at a time.
+// whatever its neighbours are, and the file as long as any of them made it. Truncations are done or undone likewise. One
+// thread at a time.
 #pragma once
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include <kaio/sim/random_source.hpp>
 #include <kaio/sim/detail/sparse_bytes.hpp>
@@ -35,20 +37,28 @@ public:
     void write(std::uint64_t offset, const std::byte* data, std::size_t size, bool synced) {
         if (size == 0) return;
         seen_.write(offset, data, size);
-        pending_.push_back({offset, size, std::make_unique_for_overwrite<std::byte[]>(size), synced});
-        std::memcpy(pending_.back().data.get(), data, size);
-        // A disk does not keep everything in its cache forever, and neither does this one.
-        if (pending_.size() > most_pending) sync(first_ + most_pending / 2);
+        auto copy = std::make_unique_for_overwrite<std::byte[]>(size);
+        std::memcpy(copy.get(), data, size);
+        add({offset, size, std::move(copy), synced});
     }
 
-    // The number of writes so far.
+    // What a program does to the size: cuts the file, or lengthens it with zeros. Power loss may undo it.
+    void truncate(std::uint64_t size) {
+        seen_.resize(size);
+        add({size, 0, nullptr, false});
+    }
+
+    // The number of writes and truncations so far.
     std::uint64_t position() const noexcept { return first_ + pending_.size(); }
 
     // Moves the writes before `position` to the medium.
     void sync(std::uint64_t position) {
         while (first_ < position && !pending_.empty()) {
             change const& done = pending_.front();
-            stored_.write(done.offset, done.data.get(), done.size);
+            if (done.truncates())
+                stored_.resize(done.end());
+            else
+                stored_.write(done.offset, done.data.get(), done.size);
             pop();
         }
     }
@@ -82,10 +92,11 @@ private:
 
     struct change {
         std::uint64_t offset;
-        std::size_t size; // 1 or more
+        std::size_t size; // 0: it sets the file's size to `offset`
         std::unique_ptr<std::byte[]> data;
         bool synced;
         std::uint64_t end() const noexcept { return offset + size; }
+        bool truncates() const noexcept { return size == 0; }
     };
 
     // For a sector: the number of its changes, and how many of them power loss keeps.
@@ -98,6 +109,12 @@ private:
             if (is_synced) synced = changes;
         }
     };
+
+    void add(change done) {
+        pending_.push_back(std::move(done));
+        // A disk does not keep everything in its cache forever, and neither does this one.
+        if (pending_.size() > most_pending) sync(first_ + most_pending / 2);
+    }
 
     void pop() {
         pending_.pop_front();
@@ -137,7 +154,10 @@ private:
                 --h.kept;
                 stored_.write(offset, done.data.get() + (offset - done.offset), bytes);
             });
-            if (done.synced || luck == 1 || (luck > 1 && random.below(2) == 0)) size = (std::max)(size, done.end());
+            if (done.synced || luck == 1 || (luck > 1 && random.below(2) == 0)) {
+                if (done.truncates()) stored_.resize(done.end());
+                size = done.truncates() ? done.end() : (std::max)(size, done.end());
+            }
             pop();
         }
         stored_.resize(size);

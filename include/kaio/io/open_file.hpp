@@ -1,0 +1,54 @@
+// open_file: what a file is to kaio. kaio::file and sim::file are such, and a class of your own may be:
+//     struct segment {
+//         int fd() const noexcept { return fd_; }
+//         bool direct() const noexcept { return true; } // it was opened with O_DIRECT
+//         kaio::file_alignment alignment() const noexcept { return {512, 4096}; }
+//     };
+// Any thread.
+#pragma once
+
+#include <kaio/sys/language.hpp>
+
+#include <concepts>
+#include <cstdint>
+
+#include <kaio/io/file_offset.hpp>
+
+namespace kaio::inline KAIO_BUILD {
+
+// What direct I/O asks of a request, in bytes: powers of two.
+struct file_alignment {
+    std::uint32_t memory; // of the buffer's address
+    std::uint32_t offset; // of the offset in the file, and of the length
+    friend bool operator==(const file_alignment&, const file_alignment&) = default;
+};
+
+// A file that says what direct I/O on it wants. Requests take it, and so does all that makes requests. It may also have
+//     bool direct_ignored() const; // O_DIRECT means nothing now, and may mean something later: kaio::file::support
+template <class File>
+concept open_file = requires(const File& file) {
+    { file.fd() } noexcept -> std::convertible_to<int>;
+    { file.direct() } -> std::convertible_to<bool>;
+    { file.alignment() } -> std::convertible_to<file_alignment>;
+};
+
+// A file whose size can be set, as ftruncate(2) does, for write_file. It may also have
+//     bool appends() const; // it is written at its end only, as with O_APPEND
+template <class File>
+concept truncatable_file = open_file<File> && requires(const File& file, file_offset size) {
+    { static_cast<bool>(file.try_truncate(size)) };
+    { file.try_truncate(size).error().value() } -> std::same_as<int>;
+};
+
+namespace detail {
+
+// True if requests on the file must be aligned.
+template <open_file File> bool wants_aligned(const File& file) noexcept {
+    if constexpr (requires { file.direct_ignored(); })
+        if (file.direct_ignored()) return true;
+    return file.direct();
+}
+
+} // namespace detail
+
+} // namespace kaio

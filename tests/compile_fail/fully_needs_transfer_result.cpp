@@ -1,4 +1,5 @@
 // expect: the handler of fully() must be callable with a kaio::transfer_result
+// expect: transfer_result>::but_this_is<
 #include <kaio/kaio.hpp>
 
 void example(kaio::loop& loop, kaio::aligned_buffer& buffer) {

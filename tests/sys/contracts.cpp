@@ -102,6 +102,10 @@ struct takes_nothing {
 };
 static_assert(kaio::completion_handler<handler>);
 static_assert(!kaio::completion_handler<takes_nothing>);
+// A task that is a variable can't be awaited: std::move it.
+template <class Task>
+concept awaited = requires(Task&& task) { static_cast<Task&&>(task).operator co_await(); };
+static_assert(awaited<kaio::task<>> && !awaited<kaio::task<>&> && !awaited<const kaio::task<>&>);
 
 // No function of the raw layer throws.
 using bytes = std::span<std::byte>;

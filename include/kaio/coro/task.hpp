@@ -18,6 +18,10 @@
 
 namespace kaio::inline KAIO_BUILD {
 
+namespace detail {
+struct std_move_the_task_that_is_awaited; // stands in the error for `co_await t` of a variable
+} // namespace detail
+
 // It can be moved, not copied. `co_await std::move(t)`, or of a task that a function returns, runs it. From then on the
 // awaiting coroutine's frame owns it: a task that has started can't be destroyed before it has finished, except with
 // the frame that awaits it. A task that is never awaited never runs.
@@ -48,6 +52,9 @@ public:
         };
         return awaiter{std::move(frame_)};
     }
+
+    // Of a variable: awaiting a task uses it up, so the call says that.
+    detail::std_move_the_task_that_is_awaited operator co_await() const& = delete; // co_await std::move(t)
 
 private:
     friend promise_type;

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include <kaio/io/result.hpp>
+#include <kaio/loop/detail/handler_check.hpp>
 #include <kaio/loop/detail/operation_core.hpp>
 #include <kaio/sys/process.hpp>
 
@@ -54,7 +55,8 @@ protected:
 // again as soon as it has completed, from its own handler too, and destroyed there. It is neither copied nor moved.
 // REQUIRES: it is not destroyed, and not submitted again, from its submission to its completion.
 template <class Handler> class owned_operation final : public operation {
-    static_assert(completion_handler<Handler>, "kaio: a handler must be callable with a kaio::io_result");
+    static_assert(detail::a_handler_takes<io_result>::but_this_is<Handler>::value,
+                  "kaio: a handler must be callable with a kaio::io_result");
 
 public:
     // `handler(io_result)` is called on completion, inside the loop's poll or run.

@@ -24,6 +24,7 @@
 #include <kaio/io/request.hpp>
 #include <kaio/io/result.hpp>
 #include <kaio/loop/detail/completions.hpp>
+#include <kaio/loop/detail/handler_check.hpp>
 #include <kaio/loop/detail/mailbox.hpp>
 #include <kaio/loop/detail/operation_core.hpp>
 #include <kaio/loop/detail/operation_slab.hpp>
@@ -91,7 +92,8 @@ public:
     template <class Handler> bool submit(const request& request, Handler&& handler) {
         using stored = std::decay_t<Handler>;
         constexpr bool fits = completion_handler<stored>;
-        static_assert(fits, "kaio: a handler must be callable with a kaio::io_result");
+        static_assert(a_handler_takes<io_result>::but_this_is<stored>::value,
+                      "kaio: a handler must be callable with a kaio::io_result");
         if constexpr (fits) {
             operation_core* const operation = acquire<stored>(std::forward<Handler>(handler));
             if (!operation) [[unlikely]]
@@ -104,7 +106,8 @@ public:
     template <class Handler> bool submit(const whole_transfer& transfer, Handler&& handler) {
         using stored = std::decay_t<Handler>;
         constexpr bool fits = std::is_invocable_v<stored&, transfer_result>;
-        static_assert(fits, "kaio: the handler of fully() must be callable with a kaio::transfer_result");
+        static_assert(a_handler_takes<transfer_result>::but_this_is<stored>::value,
+                      "kaio: the handler of fully() must be callable with a kaio::transfer_result");
         if constexpr (fits) {
             auto* const operation = acquire<whole_transfer_handler<loop_core, stored>>(*this, transfer.progress,
                                                                                        std::forward<Handler>(handler));
@@ -118,7 +121,8 @@ public:
     template <class Handler> bool submit(timer timer, Handler&& handler) {
         using stored = std::decay_t<Handler>;
         constexpr bool fits = completion_handler<stored>;
-        static_assert(fits, "kaio: a handler must be callable with a kaio::io_result");
+        static_assert(a_handler_takes<io_result>::but_this_is<stored>::value,
+                      "kaio: a handler must be callable with a kaio::io_result");
         if constexpr (fits) {
             operation_core* const operation = acquire<stored>(std::forward<Handler>(handler));
             if (!operation) [[unlikely]]

@@ -30,6 +30,9 @@ template <class Loop, class File> void with_handlers(Loop& loop, const File& fil
     loop.submit(kaio::after(kaio::duration::zero()), +[](kaio::io_result) {});
     loop.submit(kaio::fdatasync(file), [buffers = std::vector<int>(3)](kaio::io_result) {});
     loop.run();
+    kaio::owned_operation whole([](kaio::transfer_result r) { (void)r.error(); });
+    loop.submit(kaio::fully(kaio::write(file, buffer, file.size() - file.size())), whole);
+    loop.run();
     kaio::owned_operation poll(count);
     loop.submit(kaio::poll(0, POLLIN), poll);
     loop.flush();
@@ -60,7 +63,7 @@ template <class Loop, class File> kaio::task<int> combining(Loop& loop, const Fi
     co_return static_cast<int>(a + b + many.size());
 }
 
-template <class Loop> kaio::task<> whole_files(Loop& loop, const kaio::file& file, kaio::aligned_buffer& buffer) {
+template <class Loop, class File> kaio::task<> whole_files(Loop& loop, const File& file, kaio::aligned_buffer& buffer) {
     auto const [got, put] = co_await kaio::when_all(
         kaio::read_range(loop, file, kaio::view<std::byte>(buffer.data(), buffer.size()), 7),
         kaio::write_file(loop, file, kaio::view<const std::byte>(buffer.data(), buffer.size())));
@@ -107,6 +110,7 @@ template <class Loop, class File> int everything(Loop& loop, const File& file) {
     kaio::aligned_buffer buffer(4096);
     with_handlers(loop, file, buffer);
     kaio::spawn(loop, awaiting(loop, file, buffer.data()));
+    kaio::spawn(loop, whole_files(loop, file, buffer));
     loop.run();
     return kaio::sync_wait(loop, waiting(loop)) + kaio::sync_wait(loop, combining(loop, file, buffer.data()));
 }
@@ -131,9 +135,6 @@ int main() {
     kaio::loop loop(4);
     kaio::notifier notifier(loop);
     kaio::basic_loop<kaio::linux_kernel, kaio::loop_counters> counting(4, {.spin_limit = 10us});
-    kaio::aligned_buffer buffer(4096);
-    kaio::spawn(loop, whole_files(loop, file, buffer));
-    loop.run();
 
     kaio::sim::world world(1, {.io_errors = 0.1});
     auto const simulated = world.open("file");

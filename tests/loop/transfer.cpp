@@ -585,3 +585,51 @@ TEST_CASE("zero bytes are all there at once, and many whole transfers go on side
     CHECK(done == 100);
     for (std::size_t i = 0; i < buffers.size(); ++i) REQUIRE(buffers[i] == expected(i, 64));
 }
+
+TEST_CASE("an operation that the caller keeps moves every byte too, and may be submitted again in its handler") {
+    test::temporary_file file(100'000);
+    test::script script;
+    short_kernel::plan plan;
+    plan.always = 64; // bytes of each request
+    short_loop loop(4, {}, short_kernel(script, plan));
+    std::vector<unsigned char> buffer(1000);
+    struct again {
+        short_loop& loop;
+        test::temporary_file& file;
+        std::vector<unsigned char>& buffer;
+        kaio::owned_operation<again>* self = nullptr;
+        std::vector<kaio::transfer_result> results{};
+        void operator()(kaio::transfer_result r) {
+            results.push_back(r);
+            if (results.size() < 10) loop.submit(kaio::fully(kaio::read(file, buffer, results.size() * 1000)), *self);
+        }
+    };
+    kaio::owned_operation<again> op({loop, file, buffer});
+    op.handler().self = &op;
+    loop.submit(kaio::fully(kaio::read(file, buffer, 0)), op);
+    loop.run();
+    CHECK(op.handler().results == std::vector<kaio::transfer_result>(10, kaio::transfer_result(1000, 0)));
+    CHECK(buffer == expected(9000, 1000));
+}
+
+TEST_CASE("an operation for whole transfers can be cancelled while it waits, and takes other requests and timers") {
+    test::temporary_file file(4096);
+    std::vector<unsigned char> buffer(1000);
+    std::vector<kaio::transfer_result> results;
+    kaio::loop loop(4);
+    kaio::owned_operation op([&](kaio::transfer_result r) { results.push_back(r); });
+    loop.submit(kaio::fully(kaio::read(file, buffer, 0)), op);
+    CHECK(loop.cancel(op));
+    loop.run();
+    loop.submit(kaio::read(file, buffer, 4000), op);
+    loop.run();
+    loop.submit(kaio::read(-1, buffer, 0), op);
+    loop.run();
+    loop.submit(kaio::after(kaio::duration::zero()), op);
+    loop.run();
+    loop.submit(kaio::fully(kaio::read(file, buffer, 3500)), op);
+    loop.run();
+    using result = kaio::transfer_result;
+    CHECK(results ==
+          std::vector<result>{result(0, ECANCELED), result(96, 0), result(0, EBADF), result(0, 0), result(596, 0)});
+}

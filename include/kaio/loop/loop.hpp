@@ -112,6 +112,10 @@ public:
     // The same with an operation that the caller keeps until it has completed. Never fails and never allocates.
     void submit(const request& request, operation& operation) noexcept { core_.submit(request, core_of(operation)); }
     void submit(timer timer, operation& operation) noexcept { core_.submit(timer, core_of(operation)); }
+    // For fully(): the operation's handler takes a transfer_result.
+    template <class Handler> void submit(const whole_transfer& transfer, owned_operation<Handler>& operation) noexcept {
+        core_.submit(transfer, operation);
+    }
 
     // For `co_await`: submits when it is awaited, and returns the io_result (for fully(), the transfer_result). If the
     // request owns its buffer, it returns a std::pair of that result and the buffer. Never fails and never allocates. The

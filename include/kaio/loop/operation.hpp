@@ -15,6 +15,8 @@
 #include <kaio/io/result.hpp>
 #include <kaio/loop/detail/handler_check.hpp>
 #include <kaio/loop/detail/operation_core.hpp>
+#include <kaio/loop/detail/transfer_progress.hpp>
+#include <kaio/loop/transfer.hpp>
 #include <kaio/sys/process.hpp>
 
 namespace kaio::inline KAIO_BUILD {
@@ -22,6 +24,10 @@ namespace kaio::inline KAIO_BUILD {
 // What a handler must be: callable with an io_result.
 template <class Handler>
 concept completion_handler = std::is_invocable_v<std::decay_t<Handler>&, io_result>;
+
+// And one that is callable with a transfer_result only: an operation with it is for fully().
+template <class Handler>
+concept transfer_handler = !completion_handler<Handler> && std::is_invocable_v<std::decay_t<Handler>&, transfer_result>;
 
 // What basic_loop::submit and cancel take. Callers have an owned_operation or an awaitable.
 class operation : private detail::operation_core {
@@ -38,6 +44,12 @@ protected:
 
     static operation& of(operation_core& core) noexcept { return static_cast<operation&>(core); }
     using operation_core::busy, operation_core::set_idle;
+
+    // For destructors.
+    void expect_idle() const noexcept {
+        if (busy()) [[unlikely]]
+            destroyed_while_busy();
+    }
 
     // Ends the program in every build: going on would let the kernel and the loop write to memory that is gone. But not
     // in a forked child: there the request is the parent's, and so is that memory. REQUIRES: busy()
@@ -63,10 +75,7 @@ public:
     explicit owned_operation(Handler handler) : operation(&complete), handler_(std::move(handler)) {}
 
     // Ends the program with a message if the operation has been submitted and has not completed.
-    ~owned_operation() {
-        if (busy()) [[unlikely]]
-            destroyed_while_busy();
-    }
+    ~owned_operation() { expect_idle(); }
 
     Handler& handler() noexcept { return handler_; }
 
@@ -80,5 +89,50 @@ private:
     Handler handler_;
 };
 template <class Handler> owned_operation(Handler) -> owned_operation<Handler>;
+
+// The same for whole transfers, with a handler that is called with a transfer_result.
+//     kaio::owned_operation operation([](kaio::transfer_result result) { use(result); });
+//     loop.submit(kaio::fully(kaio::read(file, buffer, 0)), operation);
+// A request that is not fully() may be submitted too: then the result is that of one transfer.
+template <transfer_handler Handler> class owned_operation<Handler> final : public operation {
+public:
+    explicit owned_operation(Handler handler) : operation(&complete_part), handler_(std::move(handler)) {}
+    ~owned_operation() { expect_idle(); }
+
+    Handler& handler() noexcept { return handler_; }
+
+    // For kaio's own headers: it begins a whole transfer, of which `loop` (the loop's core) starts the parts.
+    template <class Core> void begin(const detail::transfer_progress& progress, Core& loop) noexcept {
+        progress_ = progress;
+        loop_ = &loop;
+        core_of(*this).complete = &complete<Core>;
+    }
+
+private:
+    // A part of a whole transfer has completed.
+    template <class Core> static void complete(detail::operation_core& core, detail::operation_slab&, io_result part) {
+        auto& self = static_cast<owned_operation&>(of(core));
+        if (self.progress_.continues(core.as.request, part.res())) return static_cast<Core*>(self.loop_)->start(core);
+        core.complete = &complete_part;
+        self.finish(transfer_result(self.progress_.bytes(), self.progress_.error()));
+    }
+
+    // A request that is not fully(), or a timer.
+    static void complete_part(detail::operation_core& core, detail::operation_slab&, io_result result) {
+        static_cast<owned_operation&>(of(core)).finish(transfer_result(result.bytes(), result.error().value()));
+    }
+
+    void finish(transfer_result result) {
+        set_idle();
+        handler_(result);
+    }
+
+    Handler handler_;
+    void* loop_ = nullptr; // the core of the loop that it was submitted to
+    // A union, so that no progress is needed before there is some.
+    union {
+        detail::transfer_progress progress_;
+    };
+};
 
 } // namespace kaio

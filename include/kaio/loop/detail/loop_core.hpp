@@ -185,6 +185,18 @@ public:
         make_busy(operation);
         start_timer(operation, timer.delay.ns());
     }
+    template <class Handler> void submit(const whole_transfer& transfer, owned_operation<Handler>& operation) noexcept {
+        static_assert(a_handler_takes<transfer_result>::but_this_is<Handler>::value,
+                      "kaio: the handler of fully() must be callable with a kaio::transfer_result");
+        static_assert(!completion_handler<Handler>,
+                      "kaio: the handler of an operation for fully() must not take a kaio::io_result too");
+        if constexpr (transfer_handler<Handler>) {
+            make_busy(core_of(operation));
+            core_of(operation).set_request(transfer.first);
+            operation.begin(transfer.progress, *this);
+            start(core_of(operation));
+        }
+    }
     // So that its destructor notices that it has not completed. The slab's own operations need no mark.
     void make_busy(operation_core& operation) const noexcept {
         assert(!operation.busy() && "kaio: an operation was submitted again before it had completed");

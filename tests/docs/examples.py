@@ -78,6 +78,14 @@ def power_loss():
     return None if printed[-1] == printed[0] and len(set(printed)) > 1 else f"the seeds print {printed}"
 
 
+def compiler_traps():
+    """compiler_traps.cpp: the compiler has the traps that docs/compilers.md says, and every way out works."""
+    done = subprocess.run([programs["compiler_traps"]], capture_output=True, text=True, timeout=60)
+    if done.returncode == 0 and done.stdout.count("the way out works") == 3:
+        return None
+    return f"exit status {done.returncode}\n{done.stdout}{done.stderr}"
+
+
 def fails_clearly():
     """If nothing can be written, the error text names the file and the cause."""
     with tempfile.TemporaryDirectory() as place:
@@ -144,6 +152,8 @@ cases.append(("notifier_epoll drives kaio from epoll", foreign_loop))
 if "power_loss" in programs:
     cases.append(("power_loss finds every acknowledged record", power_loss))
 cases.append(("write names the file and the cause of an error", fails_clearly))
+if "compiler_traps" in programs:
+    cases.append(("compiler_traps: docs/compilers.md is right about this compiler", compiler_traps))
 cases.append(("the README's program is docs/examples/write.cpp", readme))
 cases.append(("the code in README.md and docs/ is built and run", code_is_built))
 cases.append(("the tests that docs/reliability.md names exist", reliability))

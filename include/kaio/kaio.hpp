@@ -1,14 +1,10 @@
 // All of kaio but the simulated kernel, which is kaio/sim/kernel.hpp, and the pieces for coroutines that not every
-// program should have to compile: channel, task_group, waiting_pool, with_timeout and with_stop_token in kaio/coro/.
-// The raw layer alone is kaio/io/context.hpp and kaio/io/request.hpp.
+// program should have to compile: completion, event, semaphore, mutex, channel, task_group, waiting_pool, with_timeout
+// and with_stop_token in kaio/coro/. The raw layer alone is kaio/io/context.hpp and kaio/io/request.hpp.
 #pragma once
 
-#include <kaio/coro/completion.hpp>
-#include <kaio/coro/event.hpp>
 #include <kaio/coro/for_each_concurrent.hpp>
-#include <kaio/coro/mutex.hpp>
 #include <kaio/coro/read_range.hpp>
-#include <kaio/coro/semaphore.hpp>
 #include <kaio/coro/spawn.hpp>
 #include <kaio/coro/sync_wait.hpp>
 #include <kaio/coro/task.hpp>
@@ -24,4 +20,5 @@
 #include <kaio/io/result.hpp>
 #include <kaio/loop/loop.hpp>
 #include <kaio/loop/notifier.hpp>
+#include <kaio/loop/request_scope.hpp>
 #include <kaio/version.hpp>

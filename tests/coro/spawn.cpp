@@ -1,11 +1,17 @@
 #include "coro/tasks.hpp"
+#include "loop/loops.hpp"
 #include "support/catch.hpp"
+#include "support/silent_eventfd.hpp"
 #include "support/temporary_file.hpp"
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <system_error>
 #include <vector>
+
+#include <poll.h>
+#include <sys/eventfd.h>
 
 #include <kaio/kaio.hpp>
 
@@ -66,4 +72,133 @@ TEST_CASE("what a spawned task throws while its loop is destroyed is dropped") {
         loop.poll();
     }
     CHECK(reached);
+}
+
+namespace {
+
+// A task of an object that may go before its loop.
+struct server {
+    kaio::aligned_buffer buffer{64};
+    test::temporary_file file{4096};
+    std::vector<std::int64_t>& results;
+    kaio::request_scope scope;
+
+    server(kaio::loop& loop, std::vector<std::int64_t>& heard) : results(heard), scope(loop) {}
+
+    kaio::task<> serve() {
+        results.push_back((co_await scope.submit(kaio::read(file, buffer, 0))).res());
+        kaio::transfer_result const all = co_await scope.submit(kaio::fully(kaio::read(file, buffer, 0)));
+        results.push_back(static_cast<std::int64_t>(all.bytes()));
+        results.push_back((co_await scope.submit(kaio::poll(event.fd, POLLIN))).res());
+        results.push_back((co_await scope.sleep_for(1h)).res());
+        results.push_back((co_await scope.submit(kaio::read(file, buffer, 0))).res());
+        results.push_back((co_await scope.loop().submit(kaio::read(file, buffer, 0))).res());
+    }
+    test::silent_eventfd event{};
+};
+
+} // namespace
+
+TEST_CASE("destroying a scope ends its tasks: what waits through the scope is cancelled, what they do else is done") {
+    std::vector<std::int64_t> results;
+    kaio::loop loop(4);
+    int const how_far = GENERATE(0, 1, 2);
+    {
+        server one(loop, results);
+        kaio::spawn(one.scope, one.serve());
+        CHECK(one.scope.pending() == 2); // the task and its request
+        if (how_far != 0)
+            for (int i = 0; i < 3; ++i) loop.poll();
+        if (how_far == 2) {
+            ::eventfd_write(one.event.fd, 1);
+            while (loop.timers() == 0) loop.run_one();
+        }
+    }
+    std::int64_t const poll = how_far == 2 ? POLLIN : -ECANCELED;
+    if (how_far == 0) {
+        // The first read was submitted before the scope was closed.
+        CHECK(results == std::vector<std::int64_t>{64, 0, -ECANCELED, -ECANCELED, -ECANCELED, 64});
+    } else {
+        CHECK(results == std::vector<std::int64_t>{64, 64, poll, -ECANCELED, -ECANCELED, 64});
+    }
+    CHECK(loop.in_flight() + loop.queued() + loop.timers() == 0);
+    loop.run(); // nothing holds it
+}
+
+TEST_CASE("run waits for the tasks of a scope, and closing the scope ends that") {
+    std::vector<std::int64_t> results;
+    kaio::loop loop(4);
+    server one(loop, results);
+    kaio::spawn(one.scope, one.serve());
+    loop.submit(kaio::after(1ms), [&](kaio::io_result) { one.scope.close(); });
+    loop.run();
+    CHECK(results.size() == 6);
+    CHECK(one.scope.pending() == 0);
+}
+
+TEST_CASE("a task that is spawned through a closed scope runs, and sees that it is closed") {
+    std::vector<std::int64_t> results;
+    kaio::loop loop(4);
+    server one(loop, results);
+    one.scope.close();
+    kaio::spawn(one.scope, one.serve());
+    loop.run();
+    CHECK(results == std::vector<std::int64_t>{-ECANCELED, 0, -ECANCELED, -ECANCELED, -ECANCELED, 64});
+}
+
+TEST_CASE("a coroutine can wait until a scope is closed and empty, before that and afterwards") {
+    std::vector<std::int64_t> results;
+    std::vector<int> steps;
+    kaio::loop loop(4);
+    auto one = std::make_optional<server>(loop, results);
+    auto const wait = [](server& s, std::vector<int>& order, int number) -> kaio::task<> {
+        co_await s.scope.closed();
+        order.push_back(number);
+        co_await s.scope.closed();
+        order.push_back(number + 1);
+    };
+    auto const close = [](kaio::loop& l, std::optional<server>& s, std::vector<int>& order) -> kaio::task<> {
+        co_await l.sleep_for(1ms);
+        order.push_back(0);
+        s->scope.close();
+        co_await s->scope.closed();
+        order.push_back(3);
+        s.reset(); // no task of the scope is left
+        order.push_back(4);
+    };
+    kaio::spawn(loop, wait(*one, steps, 1));
+    kaio::spawn(one->scope, one->serve());
+    kaio::spawn(loop, close(loop, one, steps));
+    loop.run();
+    CHECK(results.size() == 6);
+    CHECK(steps == std::vector<int>{0, 1, 3, 2, 4});
+}
+
+TEST_CASE("what a task of a scope throws leaves a run, also when the scope is destroyed meanwhile") {
+    kaio::loop loop(4);
+    auto const thrower = [](kaio::request_scope& scope) -> kaio::task<> {
+        kaio::io_result const r = co_await scope.sleep_for(1h);
+        r.value("sleep");
+    };
+    {
+        kaio::request_scope scope(loop);
+        kaio::spawn(scope, thrower(scope));
+    }
+    CHECK_THROWS_WITH(loop.run(), test::StartsWith("sleep"));
+    loop.run();
+}
+
+TEST_CASE("a scope does not try to cancel what a coroutine has kept after it had completed") {
+    test::script script;
+    test::scripted_loop loop(4, {}, test::scripted_kernel(script));
+    auto const keeper = [](kaio::basic_request_scope<test::scripted_loop>& scope) -> kaio::task<> {
+        auto timer = scope.sleep_for(0ms);
+        co_await timer;
+        scope.close();
+    };
+    kaio::basic_request_scope scope(loop);
+    kaio::spawn(scope, keeper(scope));
+    loop.run();
+    CHECK(scope.is_closed());
+    CHECK(script.cancels == 0);
 }

@@ -100,6 +100,10 @@ TEST_CASE("after a stop nothing is waited for, but what is there without waiting
     CHECK_FALSE(kaio::sync_wait(loop, acquire(loop, semaphore, source.get_token())));
     semaphore.release();
     CHECK(semaphore.available() == 1);
+    auto const sleep = [](kaio::loop& l, std::stop_token t) -> test::owned_coroutine {
+        (void)co_await kaio::with_stop_token(l, l.sleep_for(1h), t);
+    };
+    CHECK(sleep(loop, source.get_token()).finished()); // at once
     ::close(silent);
 }
 
@@ -159,6 +163,45 @@ TEST_CASE("a poll inside both wrappers is given up by whichever comes first") {
     CHECK(kaio::sync_wait(loop, work(loop, silent, source.get_token())) == 111);
     CHECK(idle(loop));
     ::close(silent);
+}
+
+TEST_CASE("a wait that was given up while a stop is on its way takes nothing") {
+    kaio::loop loop(4);
+    std::stop_source source;
+    kaio::semaphore semaphore(0);
+    std::optional<bool> result = true;
+    auto const work = [](kaio::loop& l, kaio::semaphore& s, std::stop_token t,
+                         std::optional<bool>& out) -> kaio::task<> {
+        out = co_await kaio::with_timeout(l, kaio::with_stop_token(l, s.acquire(), t), 1ms);
+    };
+    // All three timers are due in one turn of the loop, and the stop that the first posts comes after them.
+    loop.submit(kaio::after(1ms), [&](kaio::io_result) { source.request_stop(); });
+    kaio::spawn(loop, work(loop, semaphore, source.get_token(), result));
+    loop.submit(kaio::after(1ms), [&](kaio::io_result) { semaphore.release(); });
+    std::this_thread::sleep_for(5ms);
+    loop.run();
+    CHECK_FALSE(result);
+    CHECK(semaphore.available() == 1);
+}
+
+TEST_CASE("what arrives while a stop is on its way is returned when the stop has come") {
+    kaio::loop loop(4);
+    std::stop_source source;
+    kaio::semaphore semaphore(0);
+    bool finished = false, acquired = false;
+    auto const work = [&]() -> kaio::task<> {
+        acquired = co_await kaio::with_stop_token(loop, semaphore.acquire(), source.get_token());
+        finished = true;
+    };
+    kaio::spawn(loop, work());
+    loop.submit(kaio::after(kaio::duration::zero()), [&](kaio::io_result) {
+        source.request_stop();
+        semaphore.release();
+        CHECK_FALSE(finished); // the stop would come to a frame that is gone
+    });
+    loop.run();
+    CHECK(finished);
+    CHECK(acquired);
 }
 
 TEST_CASE("stops of another thread and what is waited for come at any time, and every wait ends once") {

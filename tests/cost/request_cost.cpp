@@ -1,5 +1,5 @@
 // request_cost FORM REQUESTS: reads this many 4 KiB blocks of a file in memory, 32 at a time, at random offsets, in one
-// of five forms that do the same work. run.py counts its instructions and system calls.
+// of six forms that do the same work. run.py counts its instructions and system calls.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -128,6 +128,29 @@ void handed_over(work& w) {
     loop.run();
 }
 
+// As `callback`, by an object that goes before its loop.
+void scope(work& w) {
+    struct place {
+        work& w;
+        std::span<std::byte> buffer;
+        kaio::request_scope requests;
+
+        place(work& job, kaio::loop& loop, std::span<std::byte> bytes) : w(job), buffer(bytes), requests(loop) {}
+        void next() {
+            ++w.issued;
+            requests.submit(kaio::read(w.fd, buffer, w.offset()), [this](kaio::io_result r) {
+                w.check(r.res());
+                if (w.issued < w.total) next();
+            });
+        }
+    };
+    kaio::loop loop(depth, with_ring());
+    std::vector<std::unique_ptr<place>> places;
+    for (std::size_t slot = 0; slot < depth; ++slot) places.push_back(std::make_unique<place>(w, loop, w.buffer(slot)));
+    for (auto& p : places) p->next();
+    loop.run();
+}
+
 void owned(work& w) {
     struct handler {
         work& w;
@@ -199,12 +222,13 @@ int main(int argc, char** argv) {
     void (*const run)(work&) = form == "hand"          ? hand
                                : form == "callback"    ? callback
                                : form == "handed_over" ? handed_over
+                               : form == "scope"       ? scope
                                : form == "coroutine"   ? coroutine
                                : form == "owned"       ? owned
                                : form == "raw"         ? raw
                                                        : nullptr;
     if (!run) {
-        std::fprintf(stderr, "usage: request_cost hand|raw|owned|coroutine|callback|handed_over REQUESTS\n");
+        std::fprintf(stderr, "usage: request_cost hand|raw|owned|coroutine|callback|handed_over|scope REQUESTS\n");
         return 2;
     }
     char path[] = "/dev/shm/kaio-cost-XXXXXX";

@@ -4,6 +4,10 @@
 #include <kaio/loop/loop.hpp> // first, so that the names in it are there for the other headers to shadow
 
 #include <kaio/coro/channel.hpp>
+#include <kaio/coro/completion.hpp>
+#include <kaio/coro/event.hpp>
+#include <kaio/coro/mutex.hpp>
+#include <kaio/coro/semaphore.hpp>
 #include <kaio/coro/task_group.hpp>
 #include <kaio/coro/waiting_pool.hpp>
 #include <kaio/coro/with_timeout.hpp>
@@ -106,9 +110,28 @@ template <class Loop> kaio::task<int> waiting(Loop& loop) {
     co_return value + *received + sent + more;
 }
 
+template <class Loop> kaio::task<> scoped(kaio::basic_request_scope<Loop>& scope) {
+    (void)co_await scope.submit(kaio::poll(0, POLLIN));
+    co_await scope.sleep_for(1ms);
+}
+
+template <class Loop> kaio::task<> until_closed(kaio::basic_request_scope<Loop>& scope) { co_await scope.closed(); }
+
+template <class Loop, class File> void with_scope(Loop& loop, const File& file, kaio::aligned_buffer& buffer) {
+    kaio::basic_request_scope scope(loop);
+    std::size_t bytes = 0;
+    scope.submit(kaio::read(file, buffer, 0), [&bytes](kaio::io_result r) { bytes += r.bytes(); });
+    scope.submit(kaio::fully(kaio::read(file, buffer, 0)), [](kaio::transfer_result r) { (void)r.error(); });
+    if (!scope.try_submit(kaio::after(1ms), [](kaio::io_result) {})) scope.close();
+    scope.on_closed([&loop] { loop.stop(); });
+    kaio::spawn(scope, scoped(scope));
+    kaio::spawn(loop, until_closed(scope));
+}
+
 template <class Loop, class File> int everything(Loop& loop, const File& file) {
     kaio::aligned_buffer buffer(4096);
     with_handlers(loop, file, buffer);
+    with_scope(loop, file, buffer);
     kaio::spawn(loop, awaiting(loop, file, buffer.data()));
     kaio::spawn(loop, whole_files(loop, file, buffer));
     loop.run();

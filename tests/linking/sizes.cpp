@@ -15,6 +15,7 @@ int main() {
     SIZE(kaio::loop);
     SIZE(kaio::notifier<kaio::loop>);
     SIZE(kaio::operation);
+    SIZE(kaio::request_scope);
     SIZE(kaio::result<kaio::file>);
     SIZE(kaio::task<>::promise_type);
     SIZE(kaio::task<int>::promise_type);

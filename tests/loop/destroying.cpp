@@ -189,3 +189,41 @@ TEST_CASE("fork with a live loop: the child can't disturb the parent, may destro
     CHECK(reads == 6);
     CHECK(polls == 1);
 }
+
+#ifndef NDEBUG
+TEST_CASE("a loop that is destroyed with requests that it never gave to the kernel says how many, in a debug build") {
+    int const which = GENERATE(range(0, 5));
+    test::temporary_file const said(0);
+    CHECK(test::in_child([&] {
+              ::dup2(said.fd(), STDERR_FILENO);
+              test::temporary_file file(64);
+              test::silent_eventfd event;
+              std::vector<char> buffer(64);
+              auto const ignore = [](kaio::io_result) {};
+              try {
+                  kaio::loop loop(2);
+                  for (int i = 0; i < 5 && which != 0; ++i) loop.submit(kaio::read(file, buffer, 0), ignore);
+                  if (which == 0)
+                      loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result) {
+                          loop.submit(kaio::read(file, buffer, 0), ignore); // in the destructor
+                      });
+                  if (which == 0 || which == 1) loop.flush();
+                  if (which == 2) loop.run();
+                  if (which == 3) throw std::runtime_error("explains it");
+                  loop.submit(kaio::poll(event.fd, POLLIN), ignore);
+                  loop.submit(kaio::after(1h), ignore);
+              } catch (const std::runtime_error&) {
+              }
+              return 0;
+          }) == 0);
+    char text[512] = {};
+    (void)!::pread(said.fd(), text, sizeof text - 1, 0);
+    if (which == 1) { // there was room for 2
+        CHECK_THAT(std::string(text), test::StartsWith("kaio: a loop was destroyed with 3 requests"));
+    } else if (which == 4) {
+        CHECK_THAT(std::string(text), test::StartsWith("kaio: a loop was destroyed with 5 requests"));
+    } else {
+        CHECK(std::string(text).empty());
+    }
+}
+#endif

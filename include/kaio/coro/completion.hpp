@@ -5,6 +5,7 @@
 //     int const address = co_await answer;
 // It may be completed before or after it is awaited. One thread: a callback in another posts to the loop, and completes
 // it there.
+// Not in kaio/kaio.hpp, because not every program should have to compile it.
 #pragma once
 
 #include <kaio/coro/coroutine.hpp>

@@ -3,6 +3,7 @@
 //     co_await opened; // in any number of coroutines
 //     opened.set();    // resumes them, in the order in which they began to wait
 // One thread. docs/decisions/resuming-who-waits.md says how coroutines are resumed.
+// Not in kaio/kaio.hpp, because not every program should have to compile it.
 #pragma once
 
 #include <kaio/coro/coroutine.hpp>

@@ -4,6 +4,7 @@
 //     co_await write_record(log, record);       // no other record is written meanwhile
 // It orders what coroutines of one thread do between their awaits; between two awaits nothing needs it. One thread.
 // docs/decisions/resuming-who-waits.md says how coroutines are resumed.
+// Not in kaio/kaio.hpp, because not every program should have to compile it.
 #pragma once
 
 #include <kaio/coro/coroutine.hpp>

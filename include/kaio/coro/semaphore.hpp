@@ -4,6 +4,7 @@
 //     co_await upload(part);
 //     uploads.release();
 // One thread. docs/decisions/resuming-who-waits.md says how coroutines are resumed.
+// Not in kaio/kaio.hpp, because not every program should have to compile it.
 #pragma once
 
 #include <kaio/coro/coroutine.hpp>

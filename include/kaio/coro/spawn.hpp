@@ -10,6 +10,7 @@
 #include <kaio/coro/detail/detached.hpp>
 #include <kaio/coro/task.hpp>
 #include <kaio/io/result.hpp>
+#include <kaio/loop/request_scope.hpp>
 
 namespace kaio::inline KAIO_BUILD {
 
@@ -24,7 +25,16 @@ namespace kaio::inline KAIO_BUILD {
 template <class Loop, class T> void spawn(Loop& io_loop, task<T> task) {
     static_assert(!detail::can_fail<T>, "kaio: spawn drops what its task returns, and this may be an error: let a "
                                         "task<> look at it");
-    io_loop.inside([&] { detail::run_detached(io_loop, std::move(task)); });
+    io_loop.inside([&] { detail::run_detached(io_loop, io_loop, std::move(task)); });
+}
+
+// The same for a task of an object that may go before its loop: the scope counts the task until it has finished. What
+// such a task waits for, it submits through the scope, so that closing the scope cancels its polls and timers. A task
+// that is spawned when the scope is closed runs, and what it submits through the scope completes with ECANCELED.
+template <class Loop, class T> void spawn(basic_request_scope<Loop>& scope, task<T> task) {
+    static_assert(!detail::can_fail<T>, "kaio: spawn drops what its task returns, and this may be an error: let a "
+                                        "task<> look at it");
+    scope.loop().inside([&] { detail::run_detached(scope.loop(), scope, std::move(task)); });
 }
 
 } // namespace kaio

@@ -6,6 +6,7 @@
 // The memory that it names must stay until it has completed, and so must the array of a readv or writev. Any thread.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -138,10 +139,12 @@ auto transfer_of(opcode op, const descriptor& file, Buffer&& buffer,
 // and what the file wants: see descriptor::expect_aligned.
 // Errors: EINVAL (alignment, or a directory), EIO, EBADF, EISDIR; see read(2).
 //
+// `offset` is any integer (kaio/io/file_offset.hpp). It is not made a file_offset before it comes here, because g++ would
+// keep that in the frame of a coroutine.
 // A buffer that owns its bytes and is an rvalue is handed over (kaio/io/owning.hpp). An lvalue, a span or another view
 // is borrowed.
-template <class Buffer>
-auto read(const descriptor& file, Buffer&& buffer, file_offset offset) noexcept(detail::keeps_noexcept<Buffer>) {
+template <class Buffer, std::convertible_to<file_offset> Offset>
+auto read(const descriptor& file, Buffer&& buffer, Offset offset) noexcept(detail::keeps_noexcept<Buffer>) {
     static_assert(detail::contiguous<Buffer>, "kaio: read() needs a buffer with data() and size(), such as std::span");
     if constexpr (detail::contiguous<Buffer>) {
         static_assert(!std::is_const_v<detail::element_of<Buffer>>,
@@ -160,8 +163,8 @@ auto read(const descriptor& file, Buffer&& buffer, file_offset offset) noexcept(
 // its end, whatever `offset` is; rw_flags::noappend (6.9) undoes that for one request.
 // Errors: those of read, ENOSPC, and EFBIG beyond the largest file and RLIMIT_FSIZE; see write(2). Beyond RLIMIT_FSIZE
 // the kernel also sends SIGXFSZ, which ends a program that neither ignores nor handles it.
-template <class Buffer>
-auto write(const descriptor& file, Buffer&& buffer, file_offset offset) noexcept(detail::keeps_noexcept<Buffer>) {
+template <class Buffer, std::convertible_to<file_offset> Offset>
+auto write(const descriptor& file, Buffer&& buffer, Offset offset) noexcept(detail::keeps_noexcept<Buffer>) {
     static_assert(detail::contiguous<Buffer>, "kaio: write() needs a buffer with data() and size(), such as std::span");
     if constexpr (detail::contiguous<Buffer>) {
         static_assert(std::is_trivially_copyable_v<detail::element_of<Buffer>>,

@@ -5,7 +5,7 @@
 // Submitted requests are gathered and given to the kernel in one batch. Handlers run and coroutines resume inside poll
 // and run, on the caller's stack. A loop belongs to one thread, which need not be the one that made it. Only that thread
 // may call it, but `post` is for any thread. What requests and handlers refer to must outlive them: declare it before
-// the loop.
+// the loop, or submit through a request_scope.
 #pragma once
 
 #include <cassert>
@@ -176,12 +176,19 @@ public:
 
     // Makes run, run_one or run_for return once the handlers of what has completed are done: the one that is running,
     // or else the next. From another thread: `loop.post([&] { loop.stop(); })`.
-    void stop() noexcept { core_.stopped = true; }
+    void stop() noexcept {
+        core_.assert_thread();
+        core_.stopped = true;
+    }
 
     // While the loop is held, run does not return for lack of work: it waits for what may be posted. As many releases
     // as holds end that.
-    void hold() noexcept { ++core_.holds; }
+    void hold() noexcept {
+        core_.assert_thread();
+        ++core_.holds;
+    }
     void release() noexcept {
+        core_.assert_thread();
         assert(core_.holds != 0 && "kaio: a loop was released more often than it was held");
         --core_.holds;
     }
@@ -233,6 +240,9 @@ public:
     bool usable() const noexcept { return core_.context.usable(); }
 
     Observer& observer() noexcept { return core_.observer; }
+
+    // For kaio's own headers: a loop as its machinery sees it.
+    friend core& core_of(basic_loop& io_loop) noexcept { return io_loop.core_; }
 
     // For something else that waits in the loop's place, as kaio::notifier does ------------------------------------
 

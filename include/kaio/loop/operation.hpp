@@ -97,6 +97,8 @@ template <class Handler> owned_operation(Handler) -> owned_operation<Handler>;
 template <transfer_handler Handler> class owned_operation<Handler> final : public operation {
 public:
     explicit owned_operation(Handler handler) : operation(&complete_part), handler_(std::move(handler)) {}
+    owned_operation(const owned_operation&) = delete; // -Weffc++ does not see that the base says so
+    owned_operation& operator=(const owned_operation&) = delete;
     ~owned_operation() { expect_idle(); }
 
     Handler& handler() noexcept { return handler_; }

@@ -26,9 +26,10 @@ struct detached {
     };
 };
 
-// Holds the loop until the task has finished. What the task throws leaves poll or run soon afterwards.
-template <class Loop, class T> detached run_detached(Loop& loop, task<T> task) {
-    loop.hold(); // not earlier: if there is no memory for this frame, nothing holds the loop
+// Holds `holder`, which is the loop or a scope of it, until the task has finished. What the task throws leaves poll or
+// run soon afterwards.
+template <class Loop, class Holder, class T> detached run_detached(Loop& loop, Holder& holder, task<T> task) {
+    holder.hold(); // not earlier: if there is no memory for this frame, nothing holds the loop
     first_exception thrown;
 #if defined(__cpp_exceptions)
     try {
@@ -39,7 +40,7 @@ template <class Loop, class T> detached run_detached(Loop& loop, task<T> task) {
 #else
     (void)co_await std::move(task);
 #endif
-    loop.release();
+    holder.release();
     if (thrown)
         loop.submit(after(duration::zero()), [thrown](io_result r) {
             if (r) thrown.rethrow(); // not in the loop's destructor, which cancels this timer

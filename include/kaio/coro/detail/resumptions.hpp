@@ -18,7 +18,7 @@ public:
     resumptions& operator=(const resumptions&) = delete;
     ~resumptions() {
         if (!running_) return;
-        running_->object_is_gone = true;
+        running_->object = nullptr;
         running_->ready.append(ready_);
     }
 
@@ -30,12 +30,10 @@ public:
     // may be gone when this returns. What a coroutine's resumption throws is thrown when the others have been resumed.
     template <class Next> void run(Next next) {
         if (running_) return; // from there they are resumed
-        frame here;
-        running_ = &here;
+        frame here(*this);
         first_exception thrown;
-        while (wait_node* const node = here.object_is_gone ? here.ready.pop() : ready_.empty() ? next() : ready_.pop())
+        while (wait_node* const node = !here.object ? here.ready.pop() : ready_.empty() ? next() : ready_.pop())
             thrown.guard([node] { node->coroutine().resume(); });
-        if (!here.object_is_gone) running_ = nullptr;
         thrown.rethrow();
     }
     void run() {
@@ -45,8 +43,16 @@ public:
 private:
     // Of run. It outlives the object if it has to.
     struct frame {
-        wait_queue ready{};
-        bool object_is_gone = false;
+        resumptions* object; // null: gone
+        wait_queue ready{};  // the object's, then
+
+        // Not inline, or GCC fears that the object keeps the address when the frame is gone (-Wdangling-pointer).
+        [[gnu::__noinline__]] explicit frame(resumptions& of) noexcept : object(&of) { of.running_ = this; }
+        frame(const frame&) = delete;
+        frame& operator=(const frame&) = delete;
+        ~frame() {
+            if (object) object->running_ = nullptr;
+        }
     };
 
     wait_queue ready_{};

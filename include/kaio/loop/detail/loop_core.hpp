@@ -13,6 +13,8 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <exception>
 #include <type_traits>
 #include <utility>
 
@@ -30,6 +32,7 @@
 #include <kaio/loop/detail/operation_slab.hpp>
 #include <kaio/loop/detail/owning_handler.hpp>
 #include <kaio/loop/detail/request_queue.hpp>
+#include <kaio/loop/detail/running_thread.hpp>
 #include <kaio/loop/detail/timer_queue.hpp>
 #include <kaio/loop/detail/waiter.hpp>
 #include <kaio/loop/detail/whole_transfer_handler.hpp>
@@ -60,9 +63,12 @@ public:
     reset_on_move<unsigned> capacity;  // requests in flight at once; 0: moved from
     std::size_t holds = 0;             // what release has not ended
     bool stopped = false;              // run is to return
+    unsigned scopes = 0;               // request_scopes that submit to it
+    running_thread running{};          // who is inside poll or run, in a debug build
     [[no_unique_address]] Observer observer{};
 
-    enum goal : unsigned char { nothing_left, one_handler };
+    // one_turn: as one_handler, but stop() does not end it and is not forgotten.
+    enum goal : unsigned char { nothing_left, one_handler, one_turn };
 
     // Making and destroying: see basic_loop.
     static result<loop_core> try_make(unsigned capacity, context_options options, duration spin_limit,
@@ -80,10 +86,17 @@ public:
           completions(std::move(other.completions)), mailbox(std::move(other.mailbox)), waiter(other.waiter),
           capacity(std::move(other.capacity)), observer(std::move(other.observer)) {
         assert(is_idle() && other.is_idle() && "kaio: a loop was moved while requests were in it");
+        assert(other.scopes == 0 && "kaio: a loop was moved while a request_scope submits to it");
     }
     loop_core(const loop_core&) = delete;
     loop_core& operator=(const loop_core&) = delete;
     ~loop_core() {
+        assert((scopes == 0 || !context.usable()) &&
+               "kaio: a loop was destroyed before a request_scope that submits to it");
+        assert_thread();
+#ifndef NDEBUG
+        report_forgotten();
+#endif
         if (context.usable() || capacity == 0) complete_all();
         mailbox.close(context);
     }
@@ -199,6 +212,7 @@ public:
     }
     // So that its destructor notices that it has not completed. The slab's own operations need no mark.
     void make_busy(operation_core& operation) const noexcept {
+        assert_thread();
         assert(!operation.busy() && "kaio: an operation was submitted again before it had completed");
         operation.set_busy(context.process_mark());
     }
@@ -212,23 +226,35 @@ public:
         timers.insert(operation, deadline_in(delay));
     }
 
+    // Completes an operation that was never submitted, in the next poll.
+    void finish(operation_core& operation, int result) noexcept {
+        if constexpr (is_observed) observer.on_submit();
+        completions.add_outcome(operation, result);
+    }
+
     result<void> cancel(operation_core& operation) noexcept {
+        assert_thread();
         if (!timers.remove(operation) && !queue.remove(operation)) return context.cancel(operation.as.request);
         completions.add_outcome(operation, -ECANCELED);
         return {};
     }
 
     unsigned flush() noexcept {
+        assert_thread();
         unsigned accepted = 0;
-        while (queue.ready(context)) {
-            accepted += submit_batch();
-            if (queue.kernel_full()) break;
+        if (queue.ready(context)) {
+            do accepted += submit_batch();
+            while (queue.ready(context) && !queue.kernel_full());
         }
         return accepted;
     }
 
     result<std::size_t> poll() {
         if (!context.usable()) return failure(EINVAL);
+        assert_thread();
+#ifndef NDEBUG
+        running_thread::scope const inside(running);
+#endif
         std::size_t const before = completions.handled();
         flush();
         gather();
@@ -239,29 +265,36 @@ public:
     // Returns when the goal is reached, the deadline (in the kernel's time) has passed, or there is nothing to wait for.
     result<std::size_t> run_until(goal wanted, std::int64_t deadline, const sigset_t* mask) {
         if (!context.usable()) return failure(EINVAL);
+        assert_thread();
+#ifndef NDEBUG
+        running_thread::scope const inside(running);
+#endif
         std::size_t const before = completions.handled();
         std::size_t handled = before;
+        bool const one = wanted != nothing_left;
         for (;;) {
+            if (!context.usable()) return failure(EINVAL); // a handler has forked, and this is the child
             flush();
             // Without the ring, asking is a system call. The wait below asks and sleeps in one, if it may sleep.
             if (context.uses_ring() || deadline != duration::unlimited || waiter.always_spins()) gather();
             expire_timers();
             std::size_t const handled_before = handled;
-            handled = wanted == one_handler ? completions.dispatch_one(mailbox, completer())
-                                            : completions.dispatch(mailbox, completer());
-            bool const called = handled != handled_before;
-            if (stopped || (called && wanted == one_handler)) break;
-            if (!called && is_idle() && !waits_for_holder(wanted)) break;
+            handled = one ? completions.dispatch_one(mailbox, completer()) : completions.dispatch(mailbox, completer());
+            if (stopped && wanted != one_turn) break;
+            if (handled != handled_before) {
+                if (one || is_past(deadline)) break;
+                continue;
+            }
+            if (is_idle() && !waits_for_holder(wanted)) break;
             if (is_past(deadline)) break;
-            if (called) continue;
             if (int const error = wait(deadline, mask)) {
                 if (error == EINTR && mask) break;
                 if (error != EINTR) return failure(error);
             }
         }
-        stopped = false;
+        if (wanted != one_turn) stopped = false;
         std::size_t const count = handled - before;
-        return wanted == one_handler && count > 1 ? 1 : count; // that handler's own polls may have called others
+        return one && count > 1 ? 1 : count; // that handler's own polls may have called others
     }
 
     // Requests that the kernel was given (or has refused) and whose handlers have not been called.
@@ -303,6 +336,12 @@ public:
         return {!listening || retry || has_completions(), deadline};
     }
 
+    // A debug build notices a call by another thread while one is inside poll or run. A forked child has no such thread.
+    void assert_thread() const noexcept {
+        assert((running.is_this_or_none() || !context.usable()) &&
+               "kaio: a loop was called while another thread runs it; only post is for any thread");
+    }
+
 private:
     static constexpr bool is_observed = !std::is_same_v<Observer, no_observer>;
 
@@ -315,6 +354,7 @@ private:
     }
 
     template <class Stored, class... Arguments> operation_core* acquire(Arguments&&... arguments) {
+        assert_thread();
         return slab.exhausted() ? nullptr : slab.template acquire<Stored>(std::forward<Arguments>(arguments)...);
     }
 
@@ -337,7 +377,7 @@ private:
     bool is_idle() const noexcept { return in_flight() + queue.size() + timers.size() == 0 && !mailbox.has_posts(); }
     // The loop is held, and can be released while this run waits.
     bool waits_for_holder(goal wanted) const noexcept {
-        return holds != 0 && (wanted == one_handler || !completions.in_handler());
+        return holds != 0 && (wanted != nothing_left || !completions.in_handler());
     }
 
     // Takes events, unless some are still to be handled.
@@ -385,6 +425,20 @@ private:
     void cancel_all() noexcept {
         queue.cancel_all(completions);
         while (!timers.empty()) completions.add_outcome(timers.pop(), -ECANCELED);
+    }
+
+    // For the destructor, in a debug build: says on stderr that a run or flush was forgotten. An exception that destroys
+    // the loop explains that itself.
+    [[gnu::__cold__, gnu::__noinline__]] void report_forgotten() const noexcept {
+        std::size_t const count = context.usable() ? queue.size_without_polls() : 0;
+        if (count == 0) return;
+#if defined(__cpp_exceptions)
+        if (std::uncaught_exceptions() != 0) return;
+#endif
+        std::fprintf(stderr,
+                     "kaio: a loop was destroyed with %zu requests that it had never given to the kernel; they complete "
+                     "with ECANCELED. Was a run, poll or flush forgotten?\n",
+                     count);
     }
 
     // For the destructor.

@@ -28,6 +28,12 @@ public:
         return operation;
     }
 
+    // Visits each in turn.
+    template <class Visit> void for_each(Visit visit) const {
+        const operation_core* each = first_;
+        for (std::size_t left = size_; left != 0; --left, each = each->next) visit(*each);
+    }
+
     // Removes it, wherever it stands. Returns false if it is not in the list. It looks at each in turn until it is
     // found, so operations that are removed in the order in which they came cost no search.
     bool remove(operation_core& operation) noexcept {

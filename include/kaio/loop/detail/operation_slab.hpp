@@ -51,6 +51,9 @@ public:
     // helps to complete one.
     bool exhausted() const noexcept { return free_ == nullptr; }
 
+    // What the next acquire returns, if it returns one.
+    operation_core* first_free() const noexcept { return free_; }
+
     // Makes room for the next acquire. To be called after each.
     void grow_if_exhausted() noexcept {
         if (exhausted()) [[unlikely]]

@@ -111,6 +111,14 @@ public:
     // Requests that the kernel has not been given.
     std::size_t size() const noexcept { return batched() + waiting_.size(); }
 
+    // The same without the polls, which wait for something that may never come.
+    std::size_t size_without_polls() const noexcept {
+        std::size_t count = 0;
+        for (iocb* const request : batch()) count += !operation_core::of(request).is_poll();
+        waiting_.for_each([&](const operation_core& each) { count += !each.is_poll(); });
+        return count;
+    }
+
     // Requests that the kernel has room for, those in the batch included: the capacity less what is in flight.
     unsigned room() const noexcept { return room_; }
 

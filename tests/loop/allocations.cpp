@@ -10,6 +10,10 @@
 #include <vector>
 
 #include <kaio/coro/channel.hpp>
+#include <kaio/coro/completion.hpp>
+#include <kaio/coro/event.hpp>
+#include <kaio/coro/mutex.hpp>
+#include <kaio/coro/semaphore.hpp>
 #include <kaio/coro/task_group.hpp>
 #include <kaio/coro/waiting_pool.hpp>
 #include <kaio/coro/with_timeout.hpp>

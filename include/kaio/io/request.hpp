@@ -24,7 +24,6 @@
 
 namespace kaio::inline KAIO_BUILD {
 
-
 // The kernel's iocb, filled in. Modifiers return a changed copy.
 class [[nodiscard("kaio: a request does nothing until it is submitted: loop.submit(request, handler)")]] request {
 public:
@@ -73,6 +72,11 @@ private:
 static_assert(sizeof(request) <= 72 && std::is_trivially_copyable_v<request>);
 
 namespace detail {
+
+// An offset that is a number. It comes to read() and write() as it is, because g++ would keep a file_offset in the frame
+// of a coroutine.
+template <class Offset>
+concept scalar_offset = std::is_scalar_v<Offset> && std::convertible_to<Offset, file_offset>;
 
 template <class Buffer>
 concept contiguous = requires(Buffer& buffer) {
@@ -139,11 +143,9 @@ auto transfer_of(opcode op, const descriptor& file, Buffer&& buffer,
 // and what the file wants: see descriptor::expect_aligned.
 // Errors: EINVAL (alignment, or a directory), EIO, EBADF, EISDIR; see read(2).
 //
-// `offset` is any integer (kaio/io/file_offset.hpp). It is not made a file_offset before it comes here, because g++ would
-// keep that in the frame of a coroutine.
 // A buffer that owns its bytes and is an rvalue is handed over (kaio/io/owning.hpp). An lvalue, a span or another view
 // is borrowed.
-template <class Buffer, std::convertible_to<file_offset> Offset>
+template <class Buffer, detail::scalar_offset Offset>
 auto read(const descriptor& file, Buffer&& buffer, Offset offset) noexcept(detail::keeps_noexcept<Buffer>) {
     static_assert(detail::contiguous<Buffer>, "kaio: read() needs a buffer with data() and size(), such as std::span");
     if constexpr (detail::contiguous<Buffer>) {
@@ -154,6 +156,10 @@ auto read(const descriptor& file, Buffer&& buffer, Offset offset) noexcept(detai
         return detail::transfer_of(opcode::pread, file, std::forward<Buffer>(buffer), offset);
     }
 }
+template <class Buffer>
+auto read(const descriptor& file, Buffer&& buffer, file_offset offset) noexcept(detail::keeps_noexcept<Buffer>) {
+    return read(file, std::forward<Buffer>(buffer), offset.value());
+}
 
 // Writes all of `buffer` at `offset` (bytes) of `file`. Buffer, alignment and lifetime are as for read. The bytes must
 // not change until the request has completed.
@@ -163,7 +169,7 @@ auto read(const descriptor& file, Buffer&& buffer, Offset offset) noexcept(detai
 // its end, whatever `offset` is; rw_flags::noappend (6.9) undoes that for one request.
 // Errors: those of read, ENOSPC, and EFBIG beyond the largest file and RLIMIT_FSIZE; see write(2). Beyond RLIMIT_FSIZE
 // the kernel also sends SIGXFSZ, which ends a program that neither ignores nor handles it.
-template <class Buffer, std::convertible_to<file_offset> Offset>
+template <class Buffer, detail::scalar_offset Offset>
 auto write(const descriptor& file, Buffer&& buffer, Offset offset) noexcept(detail::keeps_noexcept<Buffer>) {
     static_assert(detail::contiguous<Buffer>, "kaio: write() needs a buffer with data() and size(), such as std::span");
     if constexpr (detail::contiguous<Buffer>) {
@@ -171,6 +177,10 @@ auto write(const descriptor& file, Buffer&& buffer, Offset offset) noexcept(deta
                       "kaio: write() writes plain bytes, so the elements of its buffer must be trivially copyable");
         return detail::transfer_of(opcode::pwrite, file, std::forward<Buffer>(buffer), offset);
     }
+}
+template <class Buffer>
+auto write(const descriptor& file, Buffer&& buffer, file_offset offset) noexcept(detail::keeps_noexcept<Buffer>) {
+    return write(file, std::forward<Buffer>(buffer), offset.value());
 }
 
 // Reads into the buffers of `vector` in turn, otherwise as read. The array must stay until the request has completed,

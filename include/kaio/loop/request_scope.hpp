@@ -221,8 +221,7 @@ private:
         using told = detail::closed_handler<basic_request_scope, stored>;
         auto& slab = core_of(loop_).slab;
         if (slab.exhausted()) return false;
-        detail::operation_core* const waiter =
-            slab.template acquire<told>(told{this, std::forward<Handler>(handler)});
+        detail::operation_core* const waiter = slab.template acquire<told>(told{this, std::forward<Handler>(handler)});
         if (!waiter) return false;
         slab.grow_if_exhausted();
         wait_for_close(*waiter);
@@ -364,8 +363,7 @@ public:
     void await_resume() noexcept { frame_ = nullptr; }
 
 private:
-    template <class Coroutine>
-    static void complete(detail::operation_core& core, detail::operation_slab&, io_result) {
+    template <class Coroutine> static void complete(detail::operation_core& core, detail::operation_slab&, io_result) {
         auto& self = static_cast<closed_awaitable&>(of(core));
         self.scope_.completed();
         Coroutine::from_address(self.frame_).resume();

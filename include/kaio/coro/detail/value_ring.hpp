@@ -1,7 +1,7 @@
 // value_ring<T>: a queue of at most so many values, in memory that is allocated once. One thread at a time.
 #pragma once
 
-#include <kaio/sys/language.hpp>
+#include <kaio/coro/coroutine.hpp>
 
 #include <cassert>
 #include <cstddef>

@@ -435,10 +435,11 @@ private:
 #if defined(__cpp_exceptions)
         if (std::uncaught_exceptions() != 0) return;
 #endif
-        std::fprintf(stderr,
-                     "kaio: a loop was destroyed with %zu requests that it had never given to the kernel; they complete "
-                     "with ECANCELED. Was a run, poll or flush forgotten?\n",
-                     count);
+        std::fprintf(
+            stderr,
+            "kaio: a loop was destroyed with %zu requests that it had never given to the kernel; they complete "
+            "with ECANCELED. Was a run, poll or flush forgotten?\n",
+            count);
     }
 
     // For the destructor.

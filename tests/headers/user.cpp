@@ -143,8 +143,9 @@ int raw(const kaio::file& file) {
     kaio::buffer_pool pool(2, 512);
     std::vector<unsigned char, kaio::aligned_allocator<unsigned char>> bytes(512);
     kaio::pooled_buffer const buffer = pool.acquire();
-    kaio::iocb blocks[] = {kaio::read(file, buffer, 0), kaio::write(file, bytes, 0)};
-    kaio::iocb* batch[] = {&blocks[0], &blocks[1]};
+    char unwritten[512];
+    kaio::iocb blocks[] = {kaio::read(file, buffer, 0), kaio::write(file, bytes, 0), kaio::read(file.fd(), unwritten, 0)};
+    kaio::iocb* batch[] = {&blocks[0], &blocks[1], &blocks[2]};
     kaio::submission const answer = context.submit(batch);
     if (!answer) return answer.ring_full() ? 1 : answer.error_number();
     kaio::io_event events[2];

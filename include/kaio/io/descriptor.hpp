@@ -57,9 +57,10 @@ public:
     void expect_aligned([[maybe_unused]] const void* data, [[maybe_unused]] std::size_t size,
                         [[maybe_unused]] file_offset offset) const noexcept {
 #ifndef NDEBUG
-        if ((memory_mask_ | offset_mask_) == 0) return detail::tell_if_unaligned(fd_, data, size, offset);
+        auto const address = reinterpret_cast<std::uintptr_t>(data); // or GCC warns of a buffer that is not written yet
+        if ((memory_mask_ | offset_mask_) == 0) return detail::tell_if_unaligned(fd_, address, size, offset);
         if (accepts(data, size, offset)) return;
-        detail::tell_unaligned(data, size, offset, {memory_mask_ + 1, offset_mask_ + 1});
+        detail::tell_unaligned(address, size, offset, {memory_mask_ + 1, offset_mask_ + 1});
         std::abort();
 #endif
     }

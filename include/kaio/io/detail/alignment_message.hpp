@@ -21,16 +21,16 @@
 namespace kaio::inline KAIO_BUILD::detail {
 
 // One line for each of address, length and offset that is wrong.
-[[gnu::__cold__, gnu::__noinline__]] inline void tell_unaligned(const void* data, std::size_t size, file_offset offset,
-                                                                file_alignment wanted) noexcept {
+[[gnu::__cold__, gnu::__noinline__]] inline void tell_unaligned(std::uintptr_t address, std::size_t size,
+                                                                file_offset offset, file_alignment wanted) noexcept {
     auto const tell = [](const char* what, const char* value, std::uint32_t unit) {
         std::fprintf(stderr,
                      "kaio: direct I/O: the %s %s is no multiple of %lu, which the file wants (file::alignment)\n",
                      what, value, narrow<unsigned long>(unit));
     };
     char number[24];
-    if (reinterpret_cast<std::uintptr_t>(data) % wanted.memory != 0) {
-        std::snprintf(number, sizeof number, "%p", const_cast<void*>(data));
+    if (address % wanted.memory != 0) {
+        std::snprintf(number, sizeof number, "%p", reinterpret_cast<void*>(address));
         tell("address", number, wanted.memory);
     }
     if (size % wanted.offset != 0) {
@@ -45,14 +45,14 @@ namespace kaio::inline KAIO_BUILD::detail {
 
 // The same for an int, if it is open for direct I/O and the kernel reports what that wants. Where nothing is reported,
 // the file may want less than kaio::file assumes. It leaves errno as it is.
-[[gnu::__noinline__]] inline void tell_if_unaligned(int fd, const void* data, std::size_t size,
+[[gnu::__noinline__]] inline void tell_if_unaligned(int fd, std::uintptr_t address, std::size_t size,
                                                     file_offset offset) noexcept {
     int const before = errno;
     int const flags = ::fcntl(fd, F_GETFL);
     if (flags >= 0 && (flags & O_DIRECT) != 0) {
         if (auto borrowed = file::try_adopt(fd)) {
             if (borrowed->support() == direct_support::reported)
-                tell_unaligned(data, size, offset, borrowed->alignment());
+                tell_unaligned(address, size, offset, borrowed->alignment());
             [[maybe_unused]] int const returned = borrowed->release();
         }
     }

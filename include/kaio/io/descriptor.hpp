@@ -13,6 +13,8 @@
 #include <kaio/io/detail/alignment_message.hpp>
 #include <kaio/io/file_offset.hpp>
 #include <kaio/io/open_file.hpp>
+#include <kaio/sys/abi.hpp>
+#include <kaio/sys/narrow.hpp>
 
 namespace kaio::inline KAIO_BUILD {
 
@@ -51,17 +53,26 @@ public:
     constexpr std::uint32_t direct_unit() const noexcept { return offset_mask_ == 0 ? 0 : offset_mask_ + 1; }
 
     // For a debug build: says on stderr what direct I/O will not accept, and what it wants instead. Then it ends the
-    // program. If no alignment is known, as of an int, it asks the kernel, and the program goes on: the kernel's EINVAL
-    // is the request's result. System calls: then fcntl, and with O_DIRECT statx or an ioctl. In a release build it does
-    // nothing.
+    // program. If no alignment is known, as of an int, the kernel's EINVAL will be the request's result. In a release
+    // build it does nothing.
     void expect_aligned([[maybe_unused]] const void* data, [[maybe_unused]] std::size_t size,
                         [[maybe_unused]] file_offset offset) const noexcept {
 #ifndef NDEBUG
-        auto const address = reinterpret_cast<std::uintptr_t>(data); // or GCC warns of a buffer that is not written yet
-        if ((memory_mask_ | offset_mask_) == 0) return detail::tell_if_unaligned(fd_, address, size, offset);
         if (accepts(data, size, offset)) return;
-        detail::tell_unaligned(address, size, offset, {memory_mask_ + 1, offset_mask_ + 1});
+        detail::tell_unaligned(reinterpret_cast<std::uintptr_t>(data), size, offset,
+                               {memory_mask_ + 1, offset_mask_ + 1});
         std::abort();
+#endif
+    }
+
+    // For a debug build: says the same of a read or write that the kernel has refused with EINVAL, if it was for direct
+    // I/O. A loop calls it. System calls: fcntl, and with O_DIRECT statx or an ioctl. In a release build it does nothing.
+    static void explain_refusal([[maybe_unused]] const iocb& block) noexcept {
+#ifndef NDEBUG
+        auto const op = static_cast<opcode>(block.aio_lio_opcode);
+        if (op == opcode::pread || op == opcode::pwrite)
+            detail::tell_if_unaligned(static_cast<int>(block.aio_fildes), detail::narrow<std::uintptr_t>(block.aio_buf),
+                                      detail::narrow<std::size_t>(block.aio_nbytes), block.aio_offset);
 #endif
     }
 

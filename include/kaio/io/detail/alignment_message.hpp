@@ -1,12 +1,11 @@
-// What a debug build says of a request that direct I/O will not accept. A release build has none of this: whoever calls
-// it, calls it in debug builds only, as assert() is (docs/decisions/one-name-for-each-build.md). Any thread.
+// What a debug build says of a request that direct I/O will not accept. A release build has none of this: it is
+// called in debug builds only, as assert() is (docs/decisions/one-name-for-each-build.md). Any thread.
 #pragma once
 
 #include <kaio/sys/language.hpp>
 
 #ifndef NDEBUG
 
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -44,10 +43,9 @@ namespace kaio::inline KAIO_BUILD::detail {
 }
 
 // The same for an int, if it is open for direct I/O and the kernel reports what that wants. Where nothing is reported,
-// the file may want less than kaio::file assumes. It leaves errno as it is.
+// the file may want less than kaio::file assumes.
 [[gnu::__noinline__]] inline void tell_if_unaligned(int fd, std::uintptr_t address, std::size_t size,
                                                     file_offset offset) noexcept {
-    int const before = errno;
     int const flags = ::fcntl(fd, F_GETFL);
     if (flags >= 0 && (flags & O_DIRECT) != 0) {
         if (auto borrowed = file::try_adopt(fd)) {
@@ -56,7 +54,6 @@ namespace kaio::inline KAIO_BUILD::detail {
             [[maybe_unused]] int const returned = borrowed->release();
         }
     }
-    errno = before;
 }
 
 } // namespace kaio::detail

@@ -21,6 +21,7 @@
 #include <signal.h>
 
 #include <kaio/io/context.hpp>
+#include <kaio/io/descriptor.hpp>
 #include <kaio/io/duration.hpp>
 #include <kaio/io/owning.hpp>
 #include <kaio/io/request.hpp>
@@ -391,6 +392,10 @@ private:
         if (mailbox.waking()) [[unlikely]]
             events = mailbox.remove_wake(events);
         for (const io_event& event : events) sanitizers::check_buffers(operation_core::of(event).as.request);
+#ifndef NDEBUG
+        for (const io_event& event : events)
+            if (event.res == -EINVAL) descriptor::explain_refusal(operation_core::of(event).as.request);
+#endif
         completions.add(events);
         queue.completed(events);
     }

@@ -45,8 +45,8 @@ kaio::task<> produce(kaio::channel<int>& channel, int count) {
     }
     channel.close();
 }
-kaio::task<long> consume(kaio::channel<int>& channel) {
-    long sum = 0;
+kaio::task<std::int64_t> consume(kaio::channel<int>& channel) {
+    std::int64_t sum = 0;
     int next = 0;
     for (;;) {
         std::optional<int> const value = co_await channel.receive();
@@ -66,7 +66,7 @@ TEST_CASE("a channel passes a million values on in order, whatever its capacity,
         CHECK(channel.capacity() == std::max<std::size_t>(capacity, 1));
         int const count = capacity == 1 ? 1'000'000 : 10'000;
         auto const [nothing, sum] = kaio::sync_wait(loop, kaio::when_all(produce(channel, count), consume(channel)));
-        CHECK(sum == static_cast<long>(count) * (count - 1) / 2);
+        CHECK(sum == static_cast<std::int64_t>(count) * (count - 1) / 2);
         kaio::channel<int> other(capacity);
         auto const [same, nothing_more] = kaio::sync_wait(loop, kaio::when_all(consume(other), produce(other, count)));
         CHECK(same == sum);

@@ -471,11 +471,11 @@ TEST_CASE("a few errors of the wait keep no scope from its end, and a loop that 
     script.before_getevents = [&] { ::eventfd_write(event.fd, 1); };
     int status = 0;
     auto const text = said_by_child(status, [&] {
+        std::uint64_t value = 0; // before the scope, which waits for the read into it
         auto options = test::reaped_by(kaio::reaping::syscall);
         options.spin_limit = kaio::duration::zero();
         test::scripted_loop loop(2, options, test::scripted_kernel(script));
         kaio::basic_request_scope scope(loop);
-        std::uint64_t value;
         scope.submit(kaio::read(event.fd, kaio::view<std::uint64_t>(&value, 1), 0), [](kaio::io_result) {});
         ::eventfd_write(event.fd, 1);
         loop.flush();

@@ -105,7 +105,7 @@ static_assert(!kaio::completion_handler<takes_nothing>);
 using whole_handler = void (*)(kaio::transfer_result);
 static_assert(kaio::transfer_handler<whole_handler> && !kaio::transfer_handler<handler>);
 // Only an operation for whole transfers has room for the progress of one.
-static_assert(sizeof(kaio::owned_operation<handler>) == sizeof(kaio::operation) + sizeof(handler));
+static_assert(sizeof(kaio::owned_operation<handler>) <= sizeof(kaio::operation) + alignof(kaio::operation));
 static_assert(sizeof(kaio::owned_operation<whole_handler>) > sizeof(kaio::owned_operation<handler>));
 // A task that is a variable can't be awaited: std::move it.
 template <class Task>

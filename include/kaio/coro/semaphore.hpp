@@ -41,15 +41,15 @@ public:
         return true;
     }
 
-    // `co_await` of it takes a permit, and returns nothing. Whoever has it gives it back with release, also after an
-    // exception.
+    // `co_await` of it takes a permit, and returns nothing. The coroutine must return the permit with release, also after
+    // an exception.
     [[nodiscard("kaio: nothing is acquired until it is awaited: co_await semaphore.acquire()")]] auto
     acquire() noexcept {
         return acquisition(*this);
     }
 
-    // Gives so many permits back, or more than there were. Resumes coroutines that wait for them, on the caller's
-    // stack. Called by one that is resumed so, it only lets more be resumed afterwards. The semaphore may be gone when
+    // Returns `permits` permits, or adds more than there were. Resumes coroutines that wait for them, on the caller's
+    // stack. If one of those calls it, more are resumed afterwards. The semaphore may be gone when
     // it returns, if one of them destroys it. Errors: throws what the resumption of a coroutine throws (of a task:
     // nothing).
     void release(std::size_t permits = 1) {

@@ -26,7 +26,7 @@ public:
     wait_queue& ready() noexcept { return ready_; }
 
     // Resumes those that are ready, and then what `next()` returns, a wait_node that is in no queue, until that is
-    // null. Nothing is held back for a coroutine that is not resumed yet: next() gives it what it waits for. The object
+    // null. Nothing is held back for a coroutine that is not resumed yet: next() hands it what it waits for. The object
     // may be gone when this returns. What a coroutine's resumption throws is thrown when the others have been resumed.
     template <class Next> void run(Next next) {
         if (running_) return; // from there they are resumed

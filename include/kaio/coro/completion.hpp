@@ -18,9 +18,9 @@
 
 namespace kaio::inline KAIO_BUILD {
 
-// It is completed once and stays where it is. One coroutine awaits it. If that is destroyed while it waits, or its wait is given up
-// (with_timeout), another may. Destroying it while a coroutine waits for it ends the program with a message, and so
-// does completing or awaiting it twice. REQUIRES: the callback is not called after it was destroyed.
+// It is completed once and stays where it is. One coroutine awaits it. If that is destroyed while it waits, or its wait
+// is given up (with_timeout), another may. Destroying it while a coroutine waits for it ends the program with a
+// message, and so does completing or awaiting it twice. REQUIRES: the callback is not called after it was destroyed.
 // Allocates: nothing. System calls: none.
 template <class T = void> class completion {
     static_assert(std::is_void_v<T> || std::is_object_v<T>, "kaio: a completion is of an object or of void");

@@ -25,8 +25,8 @@
 KAIO_COROUTINES_BEGIN
 namespace kaio::inline KAIO_BUILD {
 
-// Reads from `offset` (bytes) of `file`, any open_file, into all of `buffer`, whatever offset, length and address are: a
-// MiB at a time, four at once. The file and the memory must stay until the task has finished.
+// Reads from `offset` (bytes) of `file`, any open_file, into all of `buffer`, whatever offset, length and address are:
+// a MiB at a time, four at once. The file and the memory must stay until the task has finished.
 //
 // The result is the number of bytes read from the beginning on, fewer at the end of the file or with an error. The
 // bytes behind those are indeterminate. fully() says what the end of a file is.

@@ -41,8 +41,8 @@ public:
         return true;
     }
 
-    // `co_await` of it takes a permit, and returns nothing. The coroutine must return the permit with release, also after
-    // an exception.
+    // `co_await` of it takes a permit, and returns nothing. The coroutine must return the permit with release, also
+    // after an exception.
     [[nodiscard("kaio: nothing is acquired until it is awaited: co_await semaphore.acquire()")]] auto
     acquire() noexcept {
         return acquisition(*this);

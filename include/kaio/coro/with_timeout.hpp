@@ -61,9 +61,9 @@ private:
 
 // `awaitable` is a poll or a timer (loop.submit), a wait for an event, completion, semaphore, mutex, channel, pool or
 // group, or one of those with_stop_token. `co_await` of what this returns has the result of awaiting that, as a
-// std::optional, which is empty if `limit` (a std::chrono duration or alike) has passed before. If awaiting that returns
-// nothing, the result is true, or false after the limit. Nothing is left behind: a poll is cancelled first, a wait for a
-// mutex leaves its queue, and what arrives at the last moment is returned and not lost.
+// std::optional, which is empty if `limit` (a std::chrono duration or alike) has passed before. If awaiting that
+// returns nothing, the result is true, or false after the limit. Nothing is left behind: a poll is cancelled first, a
+// wait for a mutex leaves its queue, and what arrives at the last moment is returned and not lost.
 //
 // What nothing can cancel is a disk request that the kernel has, because it owns its buffer. It is waited for, and its
 // result is returned however late. So here with_timeout bounds only how long the request is queued. If the loop is

@@ -23,9 +23,9 @@
 KAIO_COROUTINES_BEGIN
 namespace kaio::inline KAIO_BUILD {
 
-// Writes `content` from the beginning of `file`, any truncatable_file, on: a MiB at a time, four at once, the last block
-// filled up with zeros. Then it sets the file's size by file.try_truncate, which may block. The file and the memory must
-// stay until the task has finished, and the bytes must not change.
+// Writes `content` from the beginning of `file`, any truncatable_file, on: a MiB at a time, four at once, the last
+// block filled up with zeros. Then it sets the file's size by file.try_truncate, which may block. The file and the
+// memory must stay until the task has finished, and the bytes must not change.
 //
 // The result is the number of bytes written from the beginning on. After an error the size is not set, and the file may
 // hold any part of the rest. Success says nothing about permanence: fdatasync does, and file::close may still report an

@@ -66,7 +66,8 @@ public:
     }
 
     // For a debug build: says the same of a read or write that the kernel has refused with EINVAL, if it was for direct
-    // I/O. A loop calls it. System calls: fcntl, and with O_DIRECT statx or an ioctl. In a release build it does nothing.
+    // I/O. A loop calls it. System calls: fcntl, and with O_DIRECT statx or an ioctl. In a release build it does
+    // nothing.
     static void explain_refusal([[maybe_unused]] const iocb& block) noexcept {
 #ifndef NDEBUG
         auto const op = static_cast<opcode>(block.aio_lio_opcode);

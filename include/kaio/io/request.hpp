@@ -73,8 +73,8 @@ static_assert(sizeof(request) <= 72 && std::is_trivially_copyable_v<request>);
 
 namespace detail {
 
-// An offset that is a number. It comes to read() and write() as it is, because g++ would keep a file_offset in the frame
-// of a coroutine.
+// An offset that is a number. It comes to read() and write() as it is, because g++ would keep a file_offset in the
+// frame of a coroutine.
 template <class Offset>
 concept scalar_offset = std::is_scalar_v<Offset> && std::convertible_to<Offset, file_offset>;
 
@@ -139,8 +139,8 @@ auto transfer_of(opcode op, const descriptor& file, Buffer&& buffer,
 // The result is the number of bytes read. It is less than was asked for at the end of the file (0 behind it), when a
 // signal interrupts, and beyond 0x7ffff000 bytes, the most that the kernel transfers at once (0x7fff0000 where pages
 // have 64 KiB). kaio::fully() goes on where a read stops short.
-// With O_DIRECT, address, length and offset are multiples of file::alignment(). A debug build says which of them is not,
-// and what the file wants: see descriptor::expect_aligned.
+// With O_DIRECT, address, length and offset are multiples of file::alignment(). A debug build says which of them is
+// not, and what the file wants: see descriptor::expect_aligned.
 // Errors: EINVAL (alignment, or a directory), EIO, EBADF, EISDIR; see read(2).
 //
 // A buffer that owns its bytes and is an rvalue is handed over (kaio/io/owning.hpp). An lvalue, a span or another view

@@ -107,8 +107,8 @@ public:
             loop_.start(core_of(*this));
     }
 
-    // An io_result, or for fully() a transfer_result; with the buffer in a std::pair if that was handed over. Clang warns
-    // if it is dropped. GCC 12 has no such warning for what is awaited.
+    // An io_result, or for fully() a transfer_result; with the buffer in a std::pair if that was handed over. Clang
+    // warns if it is dropped. GCC 12 has no such warning for what is awaited.
     [[nodiscard("kaio: the result says whether it failed, and how many bytes were transferred")]] auto
     await_resume() noexcept(std::is_nothrow_move_constructible_v<buffer>)
         requires(!timed)

@@ -3,9 +3,9 @@
 //     loop.submit(kaio::read(file, buffer, 0), [](kaio::io_result result) { use(result); });
 //     loop.run(); // returns when nothing is in flight
 // Submitted requests are gathered and given to the kernel in one batch. Handlers run and coroutines resume inside poll
-// and run, on the caller's stack. A loop belongs to one thread, which need not be the one that made it. Only that thread
-// may call it, but `post` is for any thread. What requests and handlers refer to must outlive them: declare it before
-// the loop, or submit through a request_scope.
+// and run, on the caller's stack. A loop belongs to one thread, which need not be the one that made it. Only that
+// thread may call it, but `post` is for any thread. What requests and handlers refer to must outlive them: declare it
+// before the loop, or submit through a request_scope.
 #pragma once
 
 #include <cassert>
@@ -33,8 +33,8 @@ namespace kaio::inline KAIO_BUILD {
 struct loop_options {
     // How long, at most, to spin before sleeping in the kernel: to look busily at the empty ring. That costs CPU, and
     // saves the time of falling asleep and waking up. Within this bound the loop finds out by itself how much pays.
-    // duration::zero(): sleep at once. duration(): never sleep, and with a trusted ring never make a system call to wait
-    // (without one, each look is an io_getevents).
+    // duration::zero(): sleep at once. duration(): never sleep, and with a trusted ring never make a system call to
+    // wait (without one, each look is an io_getevents).
     duration spin_limit = duration::from_ns(100'000);
     context_options setup = {};
 };
@@ -54,8 +54,8 @@ public:
 
     // Room for `capacity` requests in flight, 1 or more. What is submitted beyond that waits in the loop, first in,
     // first out. The context has room for one event more, which is post's.
-    // Errors: throws std::system_error as basic_context does, or ENOMEM. Allocates: for `capacity` requests, so that the
-    // steady state allocates nothing.
+    // Errors: throws std::system_error as basic_context does, or ENOMEM. Allocates: for `capacity` requests, so that
+    // the steady state allocates nothing.
     explicit basic_loop(unsigned capacity, loop_options options = {}, Kernel kernel = {})
         : basic_loop(unwrap(try_make(capacity, options, std::move(kernel)), capacity)) {}
 
@@ -68,8 +68,8 @@ public:
     static const std::error_category& error_category() noexcept { return basic_context<Kernel>::error_category(); }
 
     // For passing a new loop on. A loop that was moved from returns EINVAL for everything. An operation that is
-    // submitted to it completes with ECANCELED when it is destroyed. REQUIRES: all that was submitted has completed, and
-    // no other thread posts.
+    // submitted to it completes with ECANCELED when it is destroyed. REQUIRES: all that was submitted has completed,
+    // and no other thread posts.
     basic_loop(basic_loop&&) noexcept = default;
     basic_loop& operator=(basic_loop&&) = delete;
     basic_loop(const basic_loop&) = delete;
@@ -118,8 +118,8 @@ public:
     }
 
     // For `co_await`: submits when it is awaited, and returns the io_result (for fully(), the transfer_result). If the
-    // request owns its buffer, it returns a std::pair of that result and the buffer. Never fails and never allocates. The
-    // coroutine resumes where a handler would be called.
+    // request owns its buffer, it returns a std::pair of that result and the buffer. Never fails and never allocates.
+    // The coroutine resumes where a handler would be called.
     template <class What>
         requires submittable<std::remove_cvref_t<What>>
     awaitable<core, std::remove_cvref_t<What>> submit(What&& what) noexcept {
@@ -131,14 +131,14 @@ public:
 
     // Asks for an operation to complete early. It still completes exactly once: with ECANCELED if it is a timer, or if
     // the kernel has not been given it; and soon with ECANCELED if it is a poll in flight. It looks through what waits.
-    // Errors: EINVAL for an operation that has completed, and for a disk request in flight, which nothing can cancel: it
-    // stays in flight, and keeps its buffer. System calls: one io_cancel if it is in flight.
+    // Errors: EINVAL for an operation that has completed, and for a disk request in flight, which nothing can cancel:
+    // it stays in flight, and keeps its buffer. System calls: one io_cancel if it is in flight.
     result<void> cancel(operation& operation) noexcept { return core_.cancel(core_of(operation)); }
 
-    // Gives all that was submitted, and that has room, to the kernel. Calls no handler: a request that io_submit refuses
-    // completes at the next poll. If the kernel has no room (EAGAIN), the rest is kept, and retried when something has
-    // completed. Returns the number accepted. System calls: one io_submit, however many requests; none if there are
-    // none; one more for each request that is refused.
+    // Gives all that was submitted, and that has room, to the kernel. Calls no handler: a request that io_submit
+    // refuses completes at the next poll. If the kernel has no room (EAGAIN), the rest is kept, and retried when
+    // something has completed. Returns the number accepted. System calls: one io_submit, however many requests; none if
+    // there are none; one more for each request that is refused.
     unsigned flush() noexcept { return core_.flush(); }
 
     // Running -----------------------------------------------------------------------------------------------------

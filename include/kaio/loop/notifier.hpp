@@ -5,8 +5,8 @@
 //     if (readable(notifier.fd())) notifier.poll();
 //     notifier.update();                      // after submitting or cancelling elsewhere than in a handler
 // Handlers run inside poll, on its caller's stack, and the kernel gets the requests in poll and update. A loop has one
-// notifier at a time. Its thread is the loop's. It must be destroyed before the loop. Meanwhile the loop must neither be
-// run by itself nor moved.
+// notifier at a time. Its thread is the loop's. It must be destroyed before the loop. Meanwhile the loop must neither
+// be run by itself nor moved.
 #pragma once
 
 #include <cerrno>
@@ -60,8 +60,8 @@ public:
     // To be watched for reading (EPOLLIN, level- or edge-triggered), and for nothing else.
     int fd() const noexcept { return epoll_; }
 
-    // Does what the loop's poll does, once, and then what update() does. Returns how many handlers were called. If there
-    // is more to do at once, fd() stays readable, so that the foreign loop gets its turn. Without a trusted ring
+    // Does what the loop's poll does, once, and then what update() does. Returns how many handlers were called. If
+    // there is more to do at once, fd() stays readable, so that the foreign loop gets its turn. Without a trusted ring
     // (loop.uses_ring()) it does so while anything is in flight: only a poll can tell then.
     // Errors: those of the loop's poll. System calls: two reads, and those of the loop's poll and of update().
     std::size_t poll() {

@@ -54,9 +54,9 @@ public:
     // one exception each. In a forked child nothing is waited for and no handler runs.
     //
     // A handler may destroy the scope, also one of the scope's own (`delete this`), which is then not waited for. A
-    // handler that has called run or poll, in which the scope is destroyed, goes on when that returns: it must not touch
-    // the owner then. A task that the scope waits for can't destroy it, which would never end: let on_closed do it. A
-    // handler or task that submits again whatever the result is keeps the destructor from returning.
+    // handler that has called run or poll, in which the scope is destroyed, goes on when that returns: it must not
+    // touch the owner then. A task that the scope waits for can't destroy it, which would never end: let on_closed do
+    // it. A handler or task that submits again whatever the result is keeps the destructor from returning.
     ~basic_request_scope() {
         core& all = core_of(loop_);
         if (all.context.usable()) {
@@ -68,9 +68,9 @@ public:
 
     // Submitting --------------------------------------------------------------------------------------------------
 
-    // As the loop's members of these names. Once the scope is closed, what is submitted completes with ECANCELED, inside
-    // poll or run, and the kernel is not given it. Allocates: only for handlers of more than 40 bytes (8 for fully, 16
-    // for polls and timers).
+    // As the loop's members of these names. Once the scope is closed, what is submitted completes with ECANCELED,
+    // inside poll or run, and the kernel is not given it. Allocates: only for handlers of more than 40 bytes (8 for
+    // fully, 16 for polls and timers).
     // Errors: those of the loop. Then nothing was submitted, and the handler is gone.
     template <class What, class Handler> void submit(What&& what, Handler&& handler) {
         if (!accept(std::forward<What>(what), std::forward<Handler>(handler))) [[unlikely]]
@@ -104,7 +104,8 @@ public:
 
     // Closing -----------------------------------------------------------------------------------------------------
 
-    // Cancels the polls and timers, and has all that is submitted from now on complete with ECANCELED. Calls no handler.
+    // Cancels the polls and timers, and has all that is submitted from now on complete with ECANCELED. Calls no
+    // handler.
     // System calls: one io_cancel for each poll in flight.
     void close() noexcept {
         if (is_closed()) return;

@@ -58,9 +58,9 @@ struct [[nodiscard(
 // change the iovecs. There may be more than 1024 of them, and more bytes than the kernel takes at once. Both go in
 // several requests, with direct I/O in whole units where the buffers allow that.
 //
-// A read has met the end of the file when the kernel returns 0 bytes, or when direct I/O stops between two units at what
-// the file says is its size. A short transfer alone says nothing: network file systems make them anywhere. Direct I/O
-// continues from there. Where the file system refuses that, it continues from the last whole unit, and a write then
+// A read has met the end of the file when the kernel returns 0 bytes, or when direct I/O stops between two units at
+// what the file says is its size. A short transfer alone says nothing: network file systems make them anywhere. Direct
+// I/O continues from there. Where the file system refuses that, it continues from the last whole unit, and a write then
 // writes up to a unit of the same bytes a second time. FUSE lets native AIO read no further than the size, so a file
 // there that has more than it says ends early, with success: read such a file by read(2). On a pipe, socket or terminal
 // a read goes on until the buffer is full or the other end is closed, and io_submit may block for each part. If it is

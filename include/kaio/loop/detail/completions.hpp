@@ -68,8 +68,8 @@ public:
         return handled(); // a posted function's own run_one may have left events
     }
 
-    // Calls one handler, if there is one. Returns handled(). The sources take turns, so that what is always there does not
-    // keep the others from theirs.
+    // Calls one handler, if there is one. Returns handled(). The sources take turns, so that what is always there does
+    // not keep the others from theirs.
     template <class Mailbox, class Complete> std::size_t dispatch_one(Mailbox& mailbox, Complete complete) {
         arrivals::dispatching const here(arrivals_.get());
         for (int sources = 3; sources != 0 && !dispatch_from(next_turn(), here, mailbox, complete); --sources) {

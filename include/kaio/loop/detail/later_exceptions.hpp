@@ -1,5 +1,5 @@
-// later_exceptions: what handlers throw where nothing may be thrown, because a destructor runs the loop. The loop's next
-// calls of poll or run throw it, one at a time and in this order. It belongs to its loop's thread.
+// later_exceptions: what handlers throw where nothing may be thrown, because a destructor runs the loop. The loop's
+// next calls of poll or run throw it, one at a time and in this order. It belongs to its loop's thread.
 //     {
 //         detail::later_exceptions later(core);
 //         while (waiting()) later.guard([&] { run_a_handler(); });

@@ -263,7 +263,8 @@ public:
         return completions.dispatch(mailbox, completer()) - before;
     }
 
-    // Returns when the goal is reached, the deadline (in the kernel's time) has passed, or there is nothing to wait for.
+    // Returns when the goal is reached, the deadline (in the kernel's time) has passed, or there is nothing to wait
+    // for.
     result<std::size_t> run_until(goal wanted, std::int64_t deadline, const sigset_t* mask) {
         if (!context.usable()) return failure(EINVAL);
         assert_thread();
@@ -337,7 +338,8 @@ public:
         return {!listening || retry || has_completions(), deadline};
     }
 
-    // A debug build notices a call by another thread while one is inside poll or run. A forked child has no such thread.
+    // A debug build notices a call by another thread while one is inside poll or run. A forked child has no such
+    // thread.
     void assert_thread() const noexcept {
         assert((running.is_this_or_none() || !context.usable()) &&
                "kaio: a loop was called while another thread runs it; only post is for any thread");
@@ -432,8 +434,8 @@ private:
         while (!timers.empty()) completions.add_outcome(timers.pop(), -ECANCELED);
     }
 
-    // For the destructor, in a debug build: says on stderr that a run or flush was forgotten. An exception that destroys
-    // the loop explains that itself.
+    // For the destructor, in a debug build: says on stderr that a run or flush was forgotten. An exception that
+    // destroys the loop explains that itself.
     [[gnu::__cold__, gnu::__noinline__]] void report_forgotten() const noexcept {
         std::size_t const count = context.usable() ? queue.size_without_polls() : 0;
         if (count == 0) return;

@@ -95,8 +95,8 @@ public:
     // The event of a wake may come.
     bool waking() const noexcept { return state_ == wake_state::waking; }
 
-    // How long the loop may sleep where it would sleep for `limit`. In the state `waking` it does not hear of posts, and
-    // the wake may yet fail, so it must not be long.
+    // How long the loop may sleep where it would sleep for `limit`. In the state `waking` it does not hear of posts,
+    // and the wake may yet fail, so it must not be long.
     duration bounded(duration limit) const noexcept {
         constexpr std::int64_t millisecond = 1'000'000;
         return waking() && limit.ns() > millisecond ? duration::from_ns(millisecond) : limit;

@@ -4,7 +4,7 @@
 //     head_     means                                          becomes
 //     null      awake, nothing posted                          a post (push), asleep (fall_asleep)
 //     a post    awake, it and those behind `next` are there    a newer post (push), null (pop_all)
-//     asleep    asleep, nothing posted                         a post (push, whose thread wakes the loop), null (wake_up)
+//     asleep    asleep, nothing posted                         a post (push, and its thread wakes it), null (wake_up)
 //
 // Any thread may push. The rest is for the loop's thread.
 #pragma once

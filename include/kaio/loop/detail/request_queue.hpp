@@ -47,9 +47,9 @@ public:
         return batch_end_ != batch_.get() && !(kernel_full_ && context.in_flight() != 0);
     }
 
-    // Offers the batch to the kernel until all is accepted or the kernel has no room (EAGAIN). Requests that are refused
-    // complete with their errors. Returns the number accepted. System calls: one io_submit, and one more for each
-    // request that is refused and each time that the kernel takes only a part. REQUIRES: ready()
+    // Offers the batch to the kernel until all is accepted or the kernel has no room (EAGAIN). Requests that are
+    // refused complete with their errors. Returns the number accepted. System calls: one io_submit, and one more for
+    // each request that is refused and each time that the kernel takes only a part. REQUIRES: ready()
     unsigned submit(basic_context<Kernel>& context, completions& completions) noexcept {
         if (eventfd_ >= 0) set_notification();
         unsigned const count = batched();
@@ -160,8 +160,8 @@ private:
             accepted += answer.accepted();
             if (answer.accepted() != 0) refusals_ = 0;
             if (!answer) {
-                // EAGAIN means no room, and that something must complete first. With nothing in flight it means that the
-                // kernel has no memory. Then it becomes the request's result at last, so that the loop goes on.
+                // EAGAIN means no room, and that something must complete first. With nothing in flight it means that
+                // the kernel has no memory. Then it becomes the request's result at last, so that the loop goes on.
                 if (answer.ring_full() && (context.in_flight() != 0 || ++refusals_ < most_refusals)) {
                     kernel_full_ = true;
                     break;

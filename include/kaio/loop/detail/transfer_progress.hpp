@@ -1,7 +1,7 @@
-// transfer_progress: where a whole transfer stands, see fully() in kaio/loop/transfer.hpp. The iocb says what the kernel
-// is asked for now. This says what is done, and what follows behind the iocb. It belongs to its loop's thread. It
-// allocates nothing. System calls (fcntl, fstat, statx) only after direct I/O, or what may be direct I/O, has stopped
-// between two units or was refused there.
+// transfer_progress: where a whole transfer stands, see fully() in kaio/loop/transfer.hpp. The iocb says what the
+// kernel is asked for now. This says what is done, and what follows behind the iocb. It belongs to its loop's thread.
+// It allocates nothing. System calls (fcntl, fstat, statx) only after direct I/O, or what may be direct I/O, has
+// stopped between two units or was refused there.
 #pragma once
 
 #include <cerrno>
@@ -212,8 +212,8 @@ private:
         rest_ = {.vector = buffer + 1};
     }
 
-    // Cuts the iocb, which asks for all that is left, to what the kernel takes at once. The kernel itself cuts a request
-    // to whole pages. That is refused if the unit is larger than a page.
+    // Cuts the iocb, which asks for all that is left, to what the kernel takes at once. The kernel itself cuts a
+    // request to whole pages. That is refused if the unit is larger than a page.
     void limit(iocb& block) noexcept {
         std::uint64_t const most = most_bytes & ~(unit() - 1);
         if (is(block, opcode::pread) || is(block, opcode::pwrite)) {
@@ -247,8 +247,8 @@ private:
     union rest {
         std::size_t bytes; // not a vector: directly behind it
 
-        // Of a vector (vector_): the next buffers, rest_count_ of them. If the iocb is a part of one buffer, that is the
-        // one before these, and the rest of it follows too.
+        // Of a vector (vector_): the next buffers, rest_count_ of them. If the iocb is a part of one buffer, that is
+        // the one before these, and the rest of it follows too.
         const iovec* vector;
     };
 
@@ -258,8 +258,8 @@ private:
     std::uint16_t error_ = 0;
     std::uint8_t unit_shift_; // of direct I/O's unit, which is a power of two; 0: not direct
     bool vector_ : 1;         // it began as a readv or writev
-    // How often continuing between units was refused since a whole unit was last transferred. 0: never yet, so it may be
-    // tried anywhere. After the first refusal it is 1 at least.
+    // How often continuing between units was refused since a whole unit was last transferred. 0: never yet, so it may
+    // be tried anywhere. After the first refusal it is 1 at least.
     std::uint8_t refusals_ : 7 = 0;
 };
 static_assert(sizeof(transfer_progress) <= 24, "a slab's operation is to have room for a handler of 16 bytes");

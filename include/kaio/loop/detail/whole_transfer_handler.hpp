@@ -1,5 +1,5 @@
-// whole_transfer_handler: the handler of fully(), as a loop keeps it beside the caller's. operation_slab asks it whether
-// it continues. It belongs to its loop's thread.
+// whole_transfer_handler: the handler of fully(), as a loop keeps it beside the caller's. operation_slab asks it
+// whether it continues. It belongs to its loop's thread.
 #pragma once
 
 #include <type_traits>

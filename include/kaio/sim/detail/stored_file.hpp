@@ -1,7 +1,7 @@
 // stored_file: what programs see of a file, what is certainly on the medium, and the writes between the two in their
 // order. A sync moves the first of them to the medium. Power loss leaves each sector as it was after any one of them,
-// whatever its neighbours are, and the file as long as any of them made it. Truncations are done or undone likewise. One
-// thread at a time.
+// whatever its neighbours are, and the file as long as any of them made it. Truncations are done or undone likewise.
+// One thread at a time.
 #pragma once
 
 #include <algorithm>

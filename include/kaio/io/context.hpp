@@ -238,7 +238,7 @@ public:
     static const std::error_category& error_category() noexcept { return detail::words_of<detail::setup_words>(); }
 
 private:
-    // What io_setup made. Only the process that made it gives it back. In a child the mark stays, too: what the child
+    // What io_setup made. Only the process that made it may destroy it. In a child the mark stays, too: what the child
     // inherited may still have to know whose it is.
     struct handle {
         [[no_unique_address]] Kernel policy;

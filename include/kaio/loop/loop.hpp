@@ -135,7 +135,7 @@ public:
     // it stays in flight, and keeps its buffer. System calls: one io_cancel if it is in flight.
     result<void> cancel(operation& operation) noexcept { return core_.cancel(core_of(operation)); }
 
-    // Gives all that was submitted, and that has room, to the kernel. Calls no handler: a request that io_submit
+    // Hands all that was submitted, and that has room, to the kernel. Calls no handler: a request that io_submit
     // refuses completes at the next poll. If the kernel has no room (EAGAIN), the rest is kept, and retried when
     // something has completed. Returns the number accepted. System calls: one io_submit, however many requests; none if
     // there are none; one more for each request that is refused.

@@ -78,7 +78,7 @@ public:
         return io_loop.try_poll();
     }
 
-    // Gives the kernel what was submitted, and sets fd() up for what comes next. It does nothing in a forked child.
+    // Hands the kernel what was submitted, and sets fd() up for what comes next. It does nothing in a forked child.
     // System calls: an io_submit if there are requests, a timerfd_settime if the next timer has changed, a write if
     // there is something to do already.
     void update() noexcept {

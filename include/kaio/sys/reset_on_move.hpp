@@ -61,7 +61,7 @@ public:
     // Returns the value and forgets it: it is the caller's to give back.
     [[nodiscard]] constexpr T release() noexcept { return std::exchange(value_.get(), Empty); }
 
-    // Gives back what it has, then owns `value`.
+    // Releases what it owns, then owns `value`.
     constexpr void reset(T value = Empty) noexcept {
         T const old = std::exchange(value_.get(), value);
         if (!(old == Empty)) Release{}(old);

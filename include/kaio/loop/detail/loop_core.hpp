@@ -2,7 +2,7 @@
 // this folder and the one above.
 //
 // A request's way: submit puts it into an operation of the slab, of a coroutine's frame or of the caller. It stands in
-// the queue until flush gives it to the kernel, and in the completions from then on until its handler is called:
+// the queue until flush hands it to the kernel, and in the completions from then on until its handler is called:
 //
 //     submit ──► queue ──► flush ──► context ──► gather ──► completions ──► handler
 //                  └─ refused, cancelled ──────────────────────────┘ │
@@ -146,6 +146,7 @@ public:
         return true;
     }
 
+    // A request that owns its buffer and is not an rvalue: here is the error that says so.
     template <class What, class Handler>
         requires is_owning<What>
     bool submit(What&, Handler&&) {
@@ -153,6 +154,7 @@ public:
                                         "loop.submit(std::move(request), handler)");
         return false;
     }
+
     // The same with a buffer that is handed over. If it returns false, the buffer is untouched, too.
     template <class Buffer, class Handler> bool submit(owning<request, Buffer>&& owned, Handler&& handler) {
         using stored = owning_handler<Buffer, std::decay_t<Handler>>;

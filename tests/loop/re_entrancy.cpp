@@ -3,6 +3,7 @@
 #include "support/silent_eventfd.hpp"
 #include "support/temporary_file.hpp"
 
+#include <cerrno>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -12,6 +13,8 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <kaio/kaio.hpp>
 
@@ -194,4 +197,23 @@ TEST_CASE("a posted function that runs the loop for one handler leaves the other
     loop.run_for(10s);
     CHECK(done == 4);
     CHECK(std::chrono::steady_clock::now() - began < 5s); // it did not sleep over what a handler had submitted
+}
+
+TEST_CASE("a handler may fork: in the child run ends with EINVAL, and calls no handler of what was submitted") {
+    test::temporary_file file(4096);
+    std::vector<char> buffer(512);
+    int called = 0;
+    pid_t child = -1;
+    kaio::loop loop(4);
+    loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result) {
+        child = ::fork();
+        loop.submit(kaio::read(file, buffer, 0), [&](kaio::io_result) { ++called; });
+    });
+    auto const answer = loop.try_run();
+    if (child == 0) ::_exit(!answer && answer.error().value() == EINVAL && called == 0 ? 0 : 1);
+    REQUIRE(child > 0);
+    int status = -1;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+    CHECK(called == 1);
 }

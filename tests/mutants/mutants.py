@@ -262,6 +262,7 @@ waiting, entering, destroying, running = (
 )
 breaks(*waiting, "without the ring and without sleep events are taken", " || waiter.always_spins()) gather();", ") gather();")
 breaks("loop/detail/loop_core.hpp", "coro/sync_wait", "run inside a coroutine does not wait for it", "(wanted != nothing_left || !completions.in_handler())", "true")
+breaks(*entering, "a child of a handler that forks goes no further", "if (!context.usable()) return failure(EINVAL); // a handler", "// a handler")
 breaks(*entering, "events that are not handled yet are kept", "if (!completions.has_events()) add_events(", "add_events(")
 breaks(*destroying, "destroying a loop waits for what is in flight", "if (context.in_flight() == 0) return;", "return;")
 breaks(*destroying, "destroying a loop cancels polls", "polls_end = queue.cancel_polls(context);", "polls_end = true;")

@@ -91,9 +91,10 @@ public:
     // usable. System calls: none. Allocates: only if the handler, with the buffer, has more than 48 bytes (16 for
     // fully).
     // Errors: throws std::system_error (ENOMEM; EINVAL if the loop was moved from), and then nothing was submitted.
+    // (Why it must be inlined, with what it calls: docs/decisions/inlining.md.)
     template <class What, class Handler>
         requires(submittable<std::remove_cvref_t<What>> && !is_operation<Handler>)
-    void submit(What&& what, Handler&& handler) {
+    [[gnu::always_inline]] void submit(What&& what, Handler&& handler) {
         if (!core_.submit(std::forward<What>(what), std::forward<Handler>(handler))) [[unlikely]]
             throw_refusal();
         core_.slab.grow_if_exhausted(); // last, so that the fast path has nothing to keep for afterwards
@@ -102,7 +103,7 @@ public:
     // The same without exceptions: ENOMEM or EINVAL, and then the handler and the buffer are untouched.
     template <class What, class Handler>
         requires(submittable<std::remove_cvref_t<What>> && !is_operation<Handler>)
-    result<void> try_submit(What&& what, Handler&& handler) {
+    [[gnu::always_inline]] result<void> try_submit(What&& what, Handler&& handler) {
         if (!core_.submit(std::forward<What>(what), std::forward<Handler>(handler))) [[unlikely]]
             return failure(refusal());
         core_.slab.grow_if_exhausted();

@@ -72,11 +72,12 @@ public:
     // inside poll or run, and the kernel is not given it. Allocates: only for handlers of more than 40 bytes (8 for
     // fully, 16 for polls and timers).
     // Errors: those of the loop. Then nothing was submitted, and the handler is gone.
-    template <class What, class Handler> void submit(What&& what, Handler&& handler) {
+    template <class What, class Handler> [[gnu::always_inline]] void submit(What&& what, Handler&& handler) {
         if (!accept(std::forward<What>(what), std::forward<Handler>(handler))) [[unlikely]]
             throw_refusal();
     }
-    template <class What, class Handler> result<void> try_submit(What&& what, Handler&& handler) {
+    template <class What, class Handler>
+    [[gnu::always_inline]] result<void> try_submit(What&& what, Handler&& handler) {
         if (!accept(std::forward<What>(what), std::forward<Handler>(handler))) [[unlikely]]
             return failure(refusal());
         return {};
@@ -134,10 +135,10 @@ public:
 
     // State -------------------------------------------------------------------------------------------------------
 
-    bool is_closed() const noexcept { return count_ >= 0; }
+    bool is_closed() const noexcept { return (count_ & open) == 0; }
 
     // What was submitted through it and has not completed, tasks and holds included.
-    std::size_t pending() const noexcept { return static_cast<std::size_t>(is_closed() ? count_ : count_ - open); }
+    std::size_t pending() const noexcept { return count_ & ~open; }
 
     Loop& loop() const noexcept { return loop_; }
 
@@ -148,11 +149,11 @@ private:
     template <class, class> friend class scoped_awaitable;
     template <class> friend class closed_awaitable;
 
-    // What count_ has on top while the scope is open. So its sign says whether it is open, and it becomes 0 only in a
-    // scope that is closed and empty. Both are seen in the flags of the addition.
-    static constexpr std::ptrdiff_t open = PTRDIFF_MIN;
+    // What count_ has on top while the scope is open: its highest bit. So it becomes 0 only in a scope that is closed
+    // and empty. Both are seen in the processor's flags after an addition.
+    static constexpr std::size_t open = ~(static_cast<std::size_t>(-1) >> 1);
 
-    template <class What, class Handler> bool accept(What&& what, Handler&& handler) {
+    template <class What, class Handler> [[gnu::always_inline]] bool accept(What&& what, Handler&& handler) {
         static_assert(!std::is_base_of_v<operation, std::decay_t<Handler>>,
                       "kaio: submit an operation that the caller keeps to the loop: a scope can't tell when it has "
                       "completed");
@@ -160,13 +161,14 @@ private:
             return accept_listed(what, std::forward<Handler>(handler));
         } else {
             if constexpr (std::is_same_v<bare<What>, request>)
-                if (is_poll(what)) return accept_listed(what, std::forward<Handler>(handler));
+                if (is_poll(what)) // a copy, so that the address of `what` is taken on no other path
+                    return accept_listed(request(what), std::forward<Handler>(handler));
             core& all = core_of(loop_);
             detail::operation_core* const operation = all.slab.first_free();
             using counted = detail::counted_handler<basic_request_scope, std::decay_t<Handler>>;
             if (!all.submit(std::forward<What>(what), counted{this, std::forward<Handler>(handler)})) [[unlikely]]
                 return false;
-            submitted(*operation);
+            submitted(all, *operation);
             return true; // not after a slow path, so that the fast path has nothing to keep for here
         }
     }
@@ -175,7 +177,7 @@ private:
         detail::operation_core* const operation = all.slab.first_free();
         using listed = detail::listed_handler<basic_request_scope, std::decay_t<Handler>>;
         if (!all.submit(what, listed(this, operation, std::forward<Handler>(handler)))) return false;
-        submitted(*operation);
+        submitted(all, *operation);
         return true;
     }
     static bool is_poll(const request& request) noexcept {
@@ -183,13 +185,14 @@ private:
     }
 
     // A request was submitted to the loop.
-    void submitted(detail::operation_core& operation) noexcept {
+    [[gnu::always_inline]] void submitted(core& all, detail::operation_core& operation) noexcept {
         ++count_;
-        if (is_closed() || core_of(loop_).slab.exhausted()) [[unlikely]]
-            submitted_late(operation);
+        if (is_closed()) [[unlikely]]
+            return submitted_late(operation);
+        all.slab.grow_if_exhausted();
     }
     [[gnu::__cold__, gnu::__noinline__]] void submitted_late(detail::operation_core& operation) noexcept {
-        if (is_closed()) (void)core_of(loop_).cancel(operation); // the kernel does not have it yet
+        (void)core_of(loop_).cancel(operation); // the kernel does not have it yet
         core_of(loop_).slab.grow_if_exhausted();
     }
 
@@ -221,11 +224,10 @@ private:
         static_assert(std::is_invocable_v<stored&>, "kaio: on_closed needs something callable with no argument");
         using told = detail::closed_handler<basic_request_scope, stored>;
         auto& slab = core_of(loop_).slab;
-        if (slab.exhausted()) return false;
-        detail::operation_core* const waiter = slab.template acquire<told>(told{this, std::forward<Handler>(handler)});
-        if (!waiter) return false;
+        auto const waiter = slab.template acquire<told>(told{this, std::forward<Handler>(handler)});
+        if (!waiter.operation) return false;
         slab.grow_if_exhausted();
-        wait_for_close(*waiter);
+        wait_for_close(*waiter.operation);
         return true;
     }
 
@@ -271,7 +273,7 @@ private:
     }
 
     Loop& loop_;
-    std::ptrdiff_t count_ = open;      // what has not completed, and `open` until it is closed
+    std::size_t count_ = open;         // what has not completed, and `open` until it is closed
     detail::scope_list listed_{};      // polls and timers that have not completed
     detail::operation_list waiters_{}; // for on_closed and closed
     bool polls_end_ = true;            // false: a poll could not be cancelled
@@ -303,7 +305,7 @@ public:
             entry_.operation = &core_of(request_);
             scope_.list(entry_);
         }
-        scope_.submitted(core_of(request_));
+        scope_.submitted(core_of(scope_.loop_), core_of(request_));
     }
 
     [[nodiscard("kaio: the result says whether it failed, and how many bytes were transferred")]] auto

@@ -50,7 +50,7 @@ private:
         auto throw_again = [again = std::move(thrown)](io_result timer) {
             if (timer) std::rethrow_exception(again); // not in the loop's destructor, which cancels the timer
         };
-        kept_.push(*core_.slab.template acquire<decltype(throw_again)>(std::move(throw_again)));
+        kept_.push(*core_.slab.template acquire<decltype(throw_again)>(std::move(throw_again)).operation);
         core_.slab.grow_if_exhausted();
     }
 #endif

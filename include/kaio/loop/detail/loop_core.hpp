@@ -103,18 +103,12 @@ public:
     }
 
     // Submits with an operation of the slab. Returns false if there is none, and then `handler` is untouched.
-    template <class Handler> bool submit(const request& request, Handler&& handler) {
+    template <class Handler> [[gnu::always_inline]] bool submit(const request& request, Handler&& handler) {
         using stored = std::decay_t<Handler>;
         constexpr bool fits = completion_handler<stored>;
         static_assert(a_handler_takes<io_result>::but_this_is<stored>::value,
                       "kaio: a handler must be callable with a kaio::io_result");
-        if constexpr (fits) {
-            operation_core* const operation = acquire<stored>(std::forward<Handler>(handler));
-            if (!operation) [[unlikely]]
-                return false;
-            operation->set_request(request.block());
-            start(*operation);
-        }
+        if constexpr (fits) return submit_as<stored>(request, std::forward<Handler>(handler));
         return true;
     }
     template <class Handler> bool submit(const whole_transfer& transfer, Handler&& handler) {
@@ -122,14 +116,9 @@ public:
         constexpr bool fits = std::is_invocable_v<stored&, transfer_result>;
         static_assert(a_handler_takes<transfer_result>::but_this_is<stored>::value,
                       "kaio: the handler of fully() must be callable with a kaio::transfer_result");
-        if constexpr (fits) {
-            auto* const operation = acquire<whole_transfer_handler<loop_core, stored>>(*this, transfer.progress,
-                                                                                       std::forward<Handler>(handler));
-            if (!operation) [[unlikely]]
-                return false;
-            operation->set_request(transfer.first);
-            start(*operation);
-        }
+        if constexpr (fits)
+            return submit_as<whole_transfer_handler<loop_core, stored>>(transfer.first, *this, transfer.progress,
+                                                                        std::forward<Handler>(handler));
         return true;
     }
     template <class Handler> bool submit(timer timer, Handler&& handler) {
@@ -138,7 +127,8 @@ public:
         static_assert(a_handler_takes<io_result>::but_this_is<stored>::value,
                       "kaio: a handler must be callable with a kaio::io_result");
         if constexpr (fits) {
-            operation_core* const operation = acquire<stored>(std::forward<Handler>(handler));
+            assert_thread();
+            operation_core* const operation = slab.template acquire<stored>(std::forward<Handler>(handler)).operation;
             if (!operation) [[unlikely]]
                 return false;
             start_timer(*operation, timer.delay.ns());
@@ -156,21 +146,15 @@ public:
     }
 
     // The same with a buffer that is handed over. If it returns false, the buffer is untouched, too.
-    template <class Buffer, class Handler> bool submit(owning<request, Buffer>&& owned, Handler&& handler) {
+    template <class Buffer, class Handler>
+    [[gnu::always_inline]] bool submit(owning<request, Buffer>&& owned, Handler&& handler) {
         using stored = owning_handler<Buffer, std::decay_t<Handler>>;
         constexpr bool fits = takes_buffer<Handler, io_result, Buffer> || completion_handler<Handler>;
         static_assert(fits,
                       "kaio: the handler of a request that owns its buffer must be callable with a kaio::io_result "
                       "and the buffer, or without the buffer");
-        if constexpr (fits) {
-            operation_core* const operation =
-                acquire<stored>(std::move(owned.buffer()), std::forward<Handler>(handler));
-            if (!operation) [[unlikely]]
-                return false;
-            operation->set_request(owned.work().block());
-            operation->set_buffer(slab.template handler_of<stored>(*operation).buffer);
-            start(*operation);
-        }
+        if constexpr (fits)
+            return submit_as<stored>(owned.work(), std::move(owned.buffer()), std::forward<Handler>(handler));
         return true;
     }
     template <class Buffer, class Handler> bool submit(owning<whole_transfer, Buffer>&& owned, Handler&& handler) {
@@ -179,15 +163,9 @@ public:
                               std::is_invocable_v<std::decay_t<Handler>&, transfer_result>;
         static_assert(fits, "kaio: the handler of a fully() that owns its buffer must be callable with a "
                             "kaio::transfer_result and the buffer, or without the buffer");
-        if constexpr (fits) {
-            operation_core* const operation = acquire<stored>(*this, owned.work().progress, std::move(owned.buffer()),
-                                                              std::forward<Handler>(handler));
-            if (!operation) [[unlikely]]
-                return false;
-            operation->set_request(owned.work().first);
-            operation->set_buffer(slab.template handler_of<stored>(*operation).handler.buffer);
-            start(*operation);
-        }
+        if constexpr (fits)
+            return submit_as<stored>(owned.work().first, *this, owned.work().progress, std::move(owned.buffer()),
+                                     std::forward<Handler>(handler));
         return true;
     }
 
@@ -358,9 +336,17 @@ private:
         return completions.reserve(with_wake) && queue.reserve(capacity) && slab.grow(with_wake);
     }
 
-    template <class Stored, class... Arguments> operation_core* acquire(Arguments&&... arguments) {
+    // Submits with an operation of the slab, whose handler is a Stored that is made of the arguments.
+    template <class Stored, class... Arguments>
+    [[gnu::always_inline]] bool submit_as(iocb request, Arguments&&... arguments) {
         assert_thread();
-        return slab.exhausted() ? nullptr : slab.template acquire<Stored>(std::forward<Arguments>(arguments)...);
+        auto const [operation, handler] = slab.template acquire<Stored>(std::forward<Arguments>(arguments)...);
+        if (!operation) [[unlikely]]
+            return false;
+        detail::name_buffer(request, *handler);
+        operation->set_request(request);
+        start(*operation);
+        return true;
     }
 
     unsigned submit_batch() noexcept {

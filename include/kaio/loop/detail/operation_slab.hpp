@@ -60,32 +60,31 @@ public:
             grow(size_);
     }
 
-    // Returns an operation that hands its result to a Handler, which is made of the arguments. Returns null if there is
-    // no memory for a handler that is too large for the slab, and then the arguments are untouched.
-    // REQUIRES: !exhausted()
-    template <class Handler, class... Arguments> operation_core* acquire(Arguments&&... arguments) {
-        assert(!exhausted() && "kaio: the slab has no operation left");
+    template <class Handler> struct acquired {
+        operation_core* operation;
+        Handler* handler;
+    };
+
+    // Returns an operation that hands its result to a Handler, which is made of the arguments. Returns nulls if there is
+    // no memory: all operations are in use, or the handler is too large for the slab. Then the arguments are untouched.
+    template <class Handler, class... Arguments>
+    [[gnu::always_inline]] acquired<Handler> acquire(Arguments&&... arguments) {
+        if (exhausted()) [[unlikely]]
+            return {};
         operation_core* const operation = free_;
+        void* const place = static_cast<slot*>(operation)->handler;
+        Handler* handler;
         if constexpr (fits<Handler>) {
-            ::new (static_cast<slot*>(operation)->handler) Handler(std::forward<Arguments>(arguments)...);
+            handler = ::new (place) Handler(std::forward<Arguments>(arguments)...);
             operation->complete = &complete<Handler>;
         } else {
-            auto* const boxed = new (std::nothrow) Handler(std::forward<Arguments>(arguments)...);
-            if (!boxed) return nullptr;
-            ::new (static_cast<slot*>(operation)->handler) Handler*(boxed);
+            handler = new (std::nothrow) Handler(std::forward<Arguments>(arguments)...);
+            if (!handler) return {};
+            ::new (place) Handler*(handler);
             operation->complete = &complete_boxed<Handler>;
         }
         free_ = operation->next;
-        return operation;
-    }
-
-    // The handler of an operation that acquire<Handler> has returned and that has not completed.
-    template <class Handler> static Handler& handler_of(operation_core& operation) noexcept {
-        void* const place = static_cast<slot&>(operation).handler;
-        if constexpr (fits<Handler>)
-            return *std::launder(static_cast<Handler*>(place));
-        else
-            return **std::launder(static_cast<Handler**>(place));
+        return {operation, handler};
     }
 
 private:
@@ -96,6 +95,14 @@ private:
     struct chunk {
         chunk* next;
     };
+
+    template <class Handler> static Handler& handler_of(operation_core& operation) noexcept {
+        void* const place = static_cast<slot&>(operation).handler;
+        if constexpr (fits<Handler>)
+            return *std::launder(static_cast<Handler*>(place));
+        else
+            return **std::launder(static_cast<Handler**>(place));
+    }
 
     template <class Handler>
     static constexpr bool fits = sizeof(Handler) <= handler_room && alignof(Handler) <= alignof(void*) &&

@@ -3,8 +3,12 @@
 
 #include <kaio/sys/language.hpp>
 
+#include <cstdint>
+#include <iterator>
 #include <type_traits>
 #include <utility>
+
+#include <kaio/sys/abi.hpp>
 
 namespace kaio::inline KAIO_BUILD::detail {
 
@@ -29,5 +33,12 @@ template <class Buffer, class Handler> struct owning_handler {
             handler(result);
     }
 };
+
+// Has the request name the buffer that its stored handler owns, if it owns one, where that lies now.
+template <class Stored> void name_buffer(iocb&, const Stored&) noexcept {}
+template <class Buffer, class Handler>
+void name_buffer(iocb& request, owning_handler<Buffer, Handler>& stored) noexcept {
+    request.aio_buf = reinterpret_cast<std::uintptr_t>(std::data(stored.buffer));
+}
 
 } // namespace kaio::detail

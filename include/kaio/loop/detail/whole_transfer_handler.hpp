@@ -7,6 +7,7 @@
 
 #include <kaio/io/result.hpp>
 #include <kaio/loop/detail/operation_core.hpp>
+#include <kaio/loop/detail/owning_handler.hpp>
 #include <kaio/loop/detail/transfer_progress.hpp>
 #include <kaio/loop/transfer.hpp>
 
@@ -29,5 +30,10 @@ template <class Loop, class Handler> struct whole_transfer_handler {
     }
     void operator()(io_result) { handler(transfer_result(progress.bytes(), progress.error())); }
 };
+
+template <class Loop, class Handler>
+void name_buffer(iocb& request, whole_transfer_handler<Loop, Handler>& stored) noexcept {
+    detail::name_buffer(request, stored.handler);
+}
 
 } // namespace kaio::detail

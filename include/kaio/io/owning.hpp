@@ -32,7 +32,7 @@ public:
         : work_(described), buffer_(std::move(handed_over)) {}
 
     const Work& work() const noexcept { return work_; }
-    [[gnu::always_inline]] Buffer& buffer() noexcept { return buffer_; }
+    [[gnu::__always_inline__]] Buffer& buffer() noexcept { return buffer_; }
 
     // The modifiers of kaio::request.
     owning flags(rw_flags flags) && { return {work_.flags(flags), std::move(buffer_)}; }

@@ -100,8 +100,8 @@ constexpr request make_request(opcode op, const descriptor& file, std::uint64_t 
 inline std::uint64_t address(const volatile void* memory) noexcept { return reinterpret_cast<std::uintptr_t>(memory); }
 
 template <class Buffer>
-[[gnu::always_inline]] inline request transfer(opcode op, const descriptor& file, Buffer& buffer,
-                                               file_offset offset) noexcept {
+[[gnu::__always_inline__]] inline request transfer(opcode op, const descriptor& file, Buffer& buffer,
+                                                   file_offset offset) noexcept {
     std::size_t const bytes = std::size(buffer) * sizeof(element_of<Buffer>);
 #if !defined(NDEBUG)
     if (bytes == 0 && std::data(buffer) == nullptr)
@@ -121,8 +121,8 @@ inline constexpr bool keeps_noexcept =
 
 // The request, which owns the buffer if that is handed over.
 template <class Buffer>
-[[gnu::always_inline]] inline auto transfer_of(opcode op, const descriptor& file, Buffer&& buffer,
-                                               file_offset offset) noexcept(keeps_noexcept<Buffer>) {
+[[gnu::__always_inline__]] inline auto transfer_of(opcode op, const descriptor& file, Buffer&& buffer,
+                                                   file_offset offset) noexcept(keeps_noexcept<Buffer>) {
     if constexpr (is_handed_over<Buffer>) {
         static_assert(!std::is_const_v<Buffer>, "kaio: a const buffer can't be handed over, because it can't be moved");
         using owner = std::remove_cv_t<Buffer>;
@@ -147,8 +147,8 @@ template <class Buffer>
 // A buffer that owns its bytes and is an rvalue is handed over (kaio/io/owning.hpp). An lvalue, a span or another view
 // is borrowed.
 template <class Buffer, detail::scalar_offset Offset>
-[[gnu::always_inline]] inline auto read(const descriptor& file, Buffer&& buffer,
-                                        Offset offset) noexcept(detail::keeps_noexcept<Buffer>) {
+[[gnu::__always_inline__]] inline auto read(const descriptor& file, Buffer&& buffer,
+                                            Offset offset) noexcept(detail::keeps_noexcept<Buffer>) {
     static_assert(detail::contiguous<Buffer>, "kaio: read() needs a buffer with data() and size(), such as std::span");
     if constexpr (detail::contiguous<Buffer>) {
         static_assert(!std::is_const_v<detail::element_of<Buffer>>,
@@ -172,8 +172,8 @@ auto read(const descriptor& file, Buffer&& buffer, file_offset offset) noexcept(
 // Errors: those of read, ENOSPC, and EFBIG beyond the largest file and RLIMIT_FSIZE; see write(2). Beyond RLIMIT_FSIZE
 // the kernel also sends SIGXFSZ, which ends a program that neither ignores nor handles it.
 template <class Buffer, detail::scalar_offset Offset>
-[[gnu::always_inline]] inline auto write(const descriptor& file, Buffer&& buffer,
-                                         Offset offset) noexcept(detail::keeps_noexcept<Buffer>) {
+[[gnu::__always_inline__]] inline auto write(const descriptor& file, Buffer&& buffer,
+                                             Offset offset) noexcept(detail::keeps_noexcept<Buffer>) {
     static_assert(detail::contiguous<Buffer>, "kaio: write() needs a buffer with data() and size(), such as std::span");
     if constexpr (detail::contiguous<Buffer>) {
         static_assert(std::is_trivially_copyable_v<detail::element_of<Buffer>>,

@@ -94,7 +94,7 @@ public:
     // (Why it must be inlined, with what it calls: docs/decisions/inlining.md.)
     template <class What, class Handler>
         requires(submittable<std::remove_cvref_t<What>> && !is_operation<Handler>)
-    [[gnu::always_inline]] void submit(What&& what, Handler&& handler) {
+    [[gnu::__always_inline__]] void submit(What&& what, Handler&& handler) {
         if (!core_.submit(std::forward<What>(what), std::forward<Handler>(handler))) [[unlikely]]
             throw_refusal();
         core_.slab.grow_if_exhausted(); // last, so that the fast path has nothing to keep for afterwards
@@ -103,7 +103,7 @@ public:
     // The same without exceptions: ENOMEM or EINVAL, and then the handler and the buffer are untouched.
     template <class What, class Handler>
         requires(submittable<std::remove_cvref_t<What>> && !is_operation<Handler>)
-    [[gnu::always_inline]] result<void> try_submit(What&& what, Handler&& handler) {
+    [[gnu::__always_inline__]] result<void> try_submit(What&& what, Handler&& handler) {
         if (!core_.submit(std::forward<What>(what), std::forward<Handler>(handler))) [[unlikely]]
             return failure(refusal());
         core_.slab.grow_if_exhausted();

@@ -72,12 +72,12 @@ public:
     // inside poll or run, and the kernel is not given it. Allocates: only for handlers of more than 40 bytes (8 for
     // fully, 16 for polls and timers).
     // Errors: those of the loop. Then nothing was submitted, and the handler is gone.
-    template <class What, class Handler> [[gnu::always_inline]] void submit(What&& what, Handler&& handler) {
+    template <class What, class Handler> [[gnu::__always_inline__]] void submit(What&& what, Handler&& handler) {
         if (!accept(std::forward<What>(what), std::forward<Handler>(handler))) [[unlikely]]
             throw_refusal();
     }
     template <class What, class Handler>
-    [[gnu::always_inline]] result<void> try_submit(What&& what, Handler&& handler) {
+    [[gnu::__always_inline__]] result<void> try_submit(What&& what, Handler&& handler) {
         if (!accept(std::forward<What>(what), std::forward<Handler>(handler))) [[unlikely]]
             return failure(refusal());
         return {};
@@ -153,7 +153,7 @@ private:
     // and empty. Both are seen in the processor's flags after an addition.
     static constexpr std::size_t open = ~(static_cast<std::size_t>(-1) >> 1);
 
-    template <class What, class Handler> [[gnu::always_inline]] bool accept(What&& what, Handler&& handler) {
+    template <class What, class Handler> [[gnu::__always_inline__]] bool accept(What&& what, Handler&& handler) {
         static_assert(!std::is_base_of_v<operation, std::decay_t<Handler>>,
                       "kaio: submit an operation that the caller keeps to the loop: a scope can't tell when it has "
                       "completed");
@@ -185,7 +185,7 @@ private:
     }
 
     // A request was submitted to the loop.
-    [[gnu::always_inline]] void submitted(core& all, detail::operation_core& operation) noexcept {
+    [[gnu::__always_inline__]] void submitted(core& all, detail::operation_core& operation) noexcept {
         ++count_;
         if (is_closed()) [[unlikely]]
             return submitted_late(operation);

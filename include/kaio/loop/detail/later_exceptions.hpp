@@ -46,11 +46,12 @@ private:
 #if defined(__cpp_exceptions)
     void keep(std::exception_ptr thrown) noexcept {
         core_.slab.grow_if_exhausted();
-        if (core_.slab.exhausted()) std::terminate();
         auto throw_again = [again = std::move(thrown)](io_result timer) {
             if (timer) std::rethrow_exception(again); // not in the loop's destructor, which cancels the timer
         };
-        kept_.push(*core_.slab.template acquire<decltype(throw_again)>(std::move(throw_again)).operation);
+        auto const kept = core_.slab.template acquire<decltype(throw_again)>(std::move(throw_again));
+        if (!kept.operation) std::terminate();
+        kept_.push(*kept.operation);
         core_.slab.grow_if_exhausted();
     }
 #endif

@@ -103,7 +103,7 @@ public:
     }
 
     // Submits with an operation of the slab. Returns false if there is none, and then `handler` is untouched.
-    template <class Handler> [[gnu::always_inline]] bool submit(const request& request, Handler&& handler) {
+    template <class Handler> [[gnu::__always_inline__]] bool submit(const request& request, Handler&& handler) {
         using stored = std::decay_t<Handler>;
         constexpr bool fits = completion_handler<stored>;
         static_assert(a_handler_takes<io_result>::but_this_is<stored>::value,
@@ -147,7 +147,7 @@ public:
 
     // The same with a buffer that is handed over. If it returns false, the buffer is untouched, too.
     template <class Buffer, class Handler>
-    [[gnu::always_inline]] bool submit(owning<request, Buffer>&& owned, Handler&& handler) {
+    [[gnu::__always_inline__]] bool submit(owning<request, Buffer>&& owned, Handler&& handler) {
         using stored = owning_handler<Buffer, std::decay_t<Handler>>;
         constexpr bool fits = takes_buffer<Handler, io_result, Buffer> || completion_handler<Handler>;
         static_assert(fits,
@@ -338,7 +338,7 @@ private:
 
     // Submits with an operation of the slab, whose handler is a Stored that is made of the arguments.
     template <class Stored, class... Arguments>
-    [[gnu::always_inline]] bool submit_as(iocb request, Arguments&&... arguments) {
+    [[gnu::__always_inline__]] bool submit_as(iocb request, Arguments&&... arguments) {
         assert_thread();
         auto const [operation, handler] = slab.template acquire<Stored>(std::forward<Arguments>(arguments)...);
         if (!operation) [[unlikely]]

@@ -68,7 +68,7 @@ public:
     // Returns an operation that hands its result to a Handler, which is made of the arguments. Returns nulls if there is
     // no memory: all operations are in use, or the handler is too large for the slab. Then the arguments are untouched.
     template <class Handler, class... Arguments>
-    [[gnu::always_inline]] acquired<Handler> acquire(Arguments&&... arguments) {
+    [[gnu::__always_inline__]] acquired<Handler> acquire(Arguments&&... arguments) {
         if (exhausted()) [[unlikely]]
             return {};
         operation_core* const operation = free_;

@@ -4,25 +4,38 @@
 #include "support/child.hpp"
 
 #include <chrono>
+#include <coroutine>
 #include <csignal>
 #include <cstddef>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <random>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include <unistd.h>
 
 #include <kaio/coro/semaphore.hpp>
+#include <kaio/coro/with_timeout.hpp>
 
 using namespace std::chrono_literals;
 
 namespace {
 
-test::owned_coroutine acquire(kaio::semaphore& semaphore, std::vector<int>& order, int number) {
-    co_await semaphore.acquire();
+test::owned_coroutine acquire(kaio::semaphore& semaphore, std::vector<int>& order, int number,
+                              std::size_t permits = 1) {
+    co_await semaphore.acquire(permits);
     order.push_back(number);
+}
+
+// Keeps them until it is destroyed.
+test::owned_coroutine take(kaio::semaphore& semaphore, std::vector<int>& order, int number, std::size_t permits) {
+    kaio::semaphore_permits const taken = co_await semaphore.take(permits);
+    CHECK(taken.count() == permits);
+    order.push_back(number);
+    co_await std::suspend_always();
 }
 
 } // namespace
@@ -182,53 +195,213 @@ TEST_CASE("a semaphore bounds how many tasks of a loop are at work") {
     CHECK(done == 20);
 }
 
+TEST_CASE("permits are taken all at once, and one that wants many is not overtaken by those that want few") {
+    kaio::semaphore semaphore(3);
+    std::vector<int> order;
+    test::owned_coroutine const big = acquire(semaphore, order, 1, 5), small = acquire(semaphore, order, 2),
+                                nothing = acquire(semaphore, order, 3, 0);
+    CHECK(order.empty());
+    CHECK_FALSE(semaphore.try_acquire());
+    CHECK_FALSE(semaphore.try_acquire(0));
+    CHECK(semaphore.available() == 0);
+    semaphore.release();
+    CHECK(order.empty());
+    semaphore.release();
+    CHECK(order == std::vector<int>{1});
+    semaphore.release();
+    CHECK(order == std::vector<int>{1, 2, 3});
+    CHECK(semaphore.try_acquire(0));
+    CHECK_FALSE(semaphore.try_acquire(1));
+    semaphore.release(4);
+    CHECK_FALSE(semaphore.try_acquire(5));
+    CHECK(semaphore.try_acquire(4));
+}
+
+TEST_CASE("when one that wants many is destroyed, those behind it get their turn") {
+    kaio::semaphore semaphore(3);
+    std::vector<int> order;
+    test::owned_coroutine big = acquire(semaphore, order, 1, 5);
+    test::owned_coroutine const small = acquire(semaphore, order, 2, 2), next = acquire(semaphore, order, 3, 2);
+    big.reset();
+    CHECK(order == std::vector<int>{2});
+    semaphore.release();
+    CHECK(order == std::vector<int>{2, 3});
+}
+
+TEST_CASE("when one in the middle is destroyed, nobody gets a turn that is not his") {
+    kaio::semaphore semaphore(3);
+    std::vector<int> order;
+    test::owned_coroutine const first = acquire(semaphore, order, 1, 4);
+    test::owned_coroutine middle = acquire(semaphore, order, 2, 4);
+    test::owned_coroutine const last = acquire(semaphore, order, 3, 1);
+    middle.reset();
+    CHECK(order.empty());
+    semaphore.release(2);
+    CHECK(order == std::vector<int>{1, 3});
+}
+
+TEST_CASE("when one that wants many gives up, those behind it get their turn") {
+    kaio::loop loop(4);
+    kaio::semaphore semaphore(3);
+    std::vector<int> order;
+    auto const impatient = [&]() -> kaio::task<> {
+        bool const got = co_await kaio::with_timeout(loop, semaphore.acquire(5), 2ms);
+        order.push_back(got ? 1 : -1);
+    };
+    auto const impatient_taker = [&]() -> kaio::task<> {
+        std::optional<kaio::semaphore_permits> const got = co_await kaio::with_timeout(loop, semaphore.take(4), 4ms);
+        order.push_back(got ? 2 : -2);
+    };
+    auto const patient = [&]() -> kaio::task<> {
+        kaio::semaphore_permits const permits = co_await semaphore.take(3);
+        order.push_back(3);
+    };
+    kaio::spawn(loop, impatient());
+    kaio::spawn(loop, impatient_taker());
+    kaio::spawn(loop, patient());
+    CHECK(order.empty());
+    loop.run();
+    CHECK(order == std::vector<int>{-1, 3, -2}); // the third where the second ends its wait
+    CHECK(semaphore.available() == 3);
+}
+
+TEST_CASE("who gets its turn because another was destroyed may destroy the semaphore") {
+    auto semaphore = std::make_unique<kaio::semaphore>(1);
+    std::vector<int> order;
+    test::owned_coroutine big = acquire(*semaphore, order, 1, 2);
+    auto const owner = [](std::unique_ptr<kaio::semaphore>& mine, std::vector<int>& out) -> test::owned_coroutine {
+        co_await mine->acquire();
+        mine.reset();
+        out.push_back(2);
+    };
+    test::owned_coroutine const second = owner(semaphore, order);
+    big.reset();
+    CHECK(order == std::vector<int>{2});
+}
+
+TEST_CASE("permits that were taken are returned at the end of the scope, and resume those that wait") {
+    kaio::semaphore semaphore(4);
+    std::vector<int> order;
+    test::owned_coroutine first = take(semaphore, order, 1, 3), second = take(semaphore, order, 2, 4),
+                          third = take(semaphore, order, 3, 1);
+    CHECK(order == std::vector<int>{1});
+    first.reset();
+    CHECK(order == std::vector<int>{1, 2});
+    second.reset();
+    CHECK(order == std::vector<int>{1, 2, 3});
+    third.reset();
+    CHECK(semaphore.available() == 4);
+}
+
+TEST_CASE("permits that were taken are returned after an exception") {
+    kaio::loop loop(4);
+    kaio::semaphore semaphore(2);
+    auto const fails = [&]() -> kaio::task<> {
+        kaio::semaphore_permits const taken = co_await semaphore.take(2);
+        throw std::runtime_error("after taking");
+    };
+    CHECK_THROWS_WITH(kaio::sync_wait(loop, fails()), "after taking");
+    CHECK(semaphore.available() == 2);
+}
+
+TEST_CASE("permits can be moved, split and released, and are returned once") {
+    kaio::semaphore semaphore(10), other(1);
+    kaio::semaphore_permits none;
+    CHECK_FALSE(none);
+    none.release();
+    kaio::semaphore_permits six = semaphore.try_take(6);
+    CHECK(six);
+    CHECK_FALSE(semaphore.try_take(5));
+    kaio::semaphore_permits two = six.split(2);
+    CHECK(six.count() == 4);
+    CHECK(two.count() == 2);
+    none = std::move(two);
+    CHECK_FALSE(two);
+    CHECK(two.count() == 0);
+    CHECK(semaphore.available() == 4);
+    none = semaphore.try_take(1); // returns the two
+    CHECK(semaphore.available() == 5);
+    kaio::semaphore_permits& same = none;
+    none = std::move(same);
+    CHECK(none.count() == 1);
+    six.release();
+    six.release();
+    CHECK_FALSE(six);
+    CHECK(semaphore.available() == 9);
+    {
+        kaio::semaphore_permits const last = std::move(none);
+        none = other.try_take();
+        CHECK(semaphore.available() == 9);
+    }
+    CHECK(semaphore.available() == 10);
+    none = kaio::semaphore_permits();
+    CHECK(other.available() == 1);
+}
+
+TEST_CASE("a million coroutines that return what they took do not grow the stack") {
+    kaio::semaphore semaphore(0);
+    int had = 0;
+    auto const pass = [](kaio::semaphore& s, int& count) -> test::free_running {
+        kaio::semaphore_permits const taken = co_await s.take(2);
+        ++count;
+    };
+    for (int i = 0; i < 1'000'000; ++i) pass(semaphore, had);
+    semaphore.release(3);
+    CHECK(had == 1'000'000);
+    CHECK(semaphore.available() == 3);
+}
+
 TEST_CASE("a semaphore does in any order of calls what a plain model does") {
     struct waiter {
-        test::owned_coroutine coroutine{};
-        bool waits = true;
+        std::size_t number;
+        std::size_t permits;
     };
-    for (unsigned seed = 0; seed < 200; ++seed) {
+    for (unsigned seed = 0; seed < 300; ++seed) {
         std::mt19937 random(seed);
+        std::size_t const most = seed % 3 == 0 ? 1 : 4; // permits that one wants
         std::size_t model_permits = random() % 4;
         kaio::semaphore semaphore(model_permits);
-        std::deque<std::size_t> model_queue;
+        std::deque<waiter> model_queue;
         std::vector<int> order, model_order;
-        std::vector<waiter> all(200);
+        std::vector<test::owned_coroutine> all(200);
+        auto const give_turns = [&] {
+            for (; !model_queue.empty() && model_queue.front().permits <= model_permits; model_queue.pop_front()) {
+                model_permits -= model_queue.front().permits;
+                model_order.push_back(static_cast<int>(model_queue.front().number));
+            }
+        };
         for (std::size_t i = 0; i < all.size(); ++i) {
+            std::size_t const wanted = most == 1 ? 1 : random() % (most + 1);
             switch (random() % 6) {
             case 0:
             case 1:
             case 2:
-                all[i].coroutine = acquire(semaphore, order, static_cast<int>(i));
-                if (model_permits != 0)
-                    --model_permits, model_order.push_back(static_cast<int>(i));
-                else
-                    model_queue.push_back(i);
+                all[i] = acquire(semaphore, order, static_cast<int>(i), wanted);
+                model_queue.push_back({i, wanted});
                 break;
-            case 3:
-                CHECK(semaphore.try_acquire() == (model_permits != 0));
-                if (model_permits != 0) --model_permits;
+            case 3: {
+                bool const there = model_queue.empty() && model_permits >= wanted;
+                CHECK(semaphore.try_acquire(wanted) == there);
+                if (there) model_permits -= wanted;
                 break;
+            }
             case 4: {
                 std::size_t const count = random() % 4;
-                semaphore.release(count);
                 model_permits += count;
-                for (; model_permits != 0 && !model_queue.empty(); --model_permits) {
-                    model_order.push_back(static_cast<int>(model_queue.front()));
-                    model_queue.pop_front();
-                }
+                semaphore.release(count);
                 break;
             }
             default:
                 if (model_queue.empty()) break;
                 std::size_t const place = random() % model_queue.size();
-                all[model_queue[place]].coroutine.reset();
+                all[model_queue[place].number].reset();
                 model_queue.erase(model_queue.begin() + static_cast<std::ptrdiff_t>(place));
             }
+            give_turns();
             REQUIRE(order == model_order);
-            REQUIRE(semaphore.available() == model_permits);
+            REQUIRE(semaphore.available() == (model_queue.empty() ? model_permits : 0));
         }
-        all.clear();
+        semaphore.release(1000); // or those that are destroyed give turns to those that are being destroyed
     }
 }
 

@@ -51,6 +51,8 @@ public:
     void leave() noexcept { unlink(); }
 
 protected:
+    bool waits() const noexcept { return linked(); }
+
     wait_node() noexcept = default;
     // For coroutine types that keep what they await, or wrap it. REQUIRES: `other` has not been awaited
     wait_node([[maybe_unused]] wait_node&& other) noexcept : wait_links() {
@@ -71,6 +73,9 @@ public:
 
     bool empty() const noexcept { return !linked(); }
 
+    // REQUIRES: !empty()
+    wait_node& front() const noexcept { return static_cast<wait_node&>(next()); }
+
     // `coroutine` is a std::coroutine_handle, or as detail/suspended.hpp says. REQUIRES: the node is in no queue
     template <class Coroutine> void push(wait_node& node, Coroutine coroutine) noexcept {
         assert(!node.linked() && "kaio: something was awaited twice");
@@ -81,7 +86,7 @@ public:
     // Removes the first node and returns it, or null.
     wait_node* pop() noexcept {
         if (empty()) return nullptr;
-        auto& node = static_cast<wait_node&>(next());
+        wait_node& node = front();
         node.unlink();
         return &node;
     }

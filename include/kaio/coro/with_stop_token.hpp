@@ -90,21 +90,25 @@ private:
 
 // Takes what with_timeout takes, and returns the same, but nothing (or false) if a stop is requested before. If it was
 // requested already, it waits for nothing. A stop that comes while it waits is posted to the loop, and ends the wait
-// from there: nothing is left behind. A disk request that the kernel has is waited for. Both can be had at once:
+// from there: nothing is left behind. A disk request that the kernel has goes on, or is waited for, as there. Both can
+// be had at once:
 //     co_await kaio::with_timeout(loop, kaio::with_stop_token(loop, mutex.lock(), token), 1s);
-// then the optional holds another optional (or a bool), which says whether it was stopped.
+// then the optional holds another optional (or a bool), which says whether it was stopped. A completed_or_in_flight
+// stays one, and does not say which of the two it was.
 //
 // Errors: if there is no memory for the post of a stop, or no descriptor for the first post of the loop, the stop is
 // not seen. Allocates: the post, when a stop is requested. System calls: those of post, and an io_cancel for a poll.
 // REQUIRES: no stop is requested by another thread while the loop is being destroyed.
 template <class Loop, class Awaitable>
 auto with_stop_token(Loop& io_loop, Awaitable&& awaitable, std::stop_token token) noexcept {
-    using awaiter = decltype(detail::awaiter_of(std::forward<Awaitable>(awaitable)));
-    static_assert(detail::endable<awaiter>,
-                  "kaio: with_stop_token can't give this up: it takes polls and timers, and waits for an event, "
-                  "completion, semaphore, mutex, channel, pool or group");
-    return detail::stoppable_wait<Loop, awaiter>(io_loop, detail::awaiter_of(std::forward<Awaitable>(awaitable)),
-                                                 std::move(token));
+    return detail::end_early<detail::stoppable_wait>(io_loop, std::forward<Awaitable>(awaitable), std::move(token));
+}
+
+// The same for a request that owns its buffer, with a handler for what completes late: see with_timeout.
+template <class Loop, class Awaitable, class Late>
+auto with_stop_token(Loop& io_loop, Awaitable&& awaitable, std::stop_token token, Late late) noexcept {
+    return detail::end_early<detail::stoppable_wait>(io_loop, std::forward<Awaitable>(awaitable), std::move(token),
+                                                     std::move(late));
 }
 
 } // namespace kaio

@@ -50,6 +50,8 @@ class [[nodiscard("kaio: nothing is submitted until it is awaited: co_await loop
     static constexpr bool owns = detail::is_owning<What>;
 
 public:
+    using submits = What;
+
     awaitable(Core& loop, const request& submitted) noexcept
         requires std::is_same_v<What, request>
         : operation(nullptr), loop_(loop) {
@@ -126,6 +128,28 @@ public:
         frame_ = nullptr;
         return io_result(state_);
     }
+
+    // For kaio's own headers, which submit it with a handler: what it would submit, which it does not have afterwards.
+    // REQUIRES: it has not been awaited
+    What unsubmitted() &&
+        requires owns
+    {
+        dismiss();
+        const iocb& block = core_of(*this).as.request;
+        if constexpr (whole)
+            return {{block, state_}, std::move(buffer_)};
+        else
+            return {request(block), std::move(buffer_)};
+    }
+    // Submits that. Returns false if there is no memory, and then it still has its buffer.
+    template <class Handler> bool submit(What& what, Handler&& handler) {
+        bool const submitted = loop_.submit(std::move(what), std::forward<Handler>(handler));
+        loop_.slab.grow_if_exhausted();
+        return submitted;
+    }
+    Core& loop() const noexcept { return loop_; }
+    // It will never be awaited, and that is no mistake.
+    void dismiss() noexcept { core_of(*this).complete = &moved_from; }
 
 private:
     auto result() const noexcept {

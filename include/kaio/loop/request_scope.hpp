@@ -289,6 +289,8 @@ scoped_awaitable final {
     using core = std::remove_reference_t<decltype(core_of(std::declval<Scope&>().loop()))>;
 
 public:
+    using submits = What;
+
     template <class Submitted>
     scoped_awaitable(Scope& scope, Submitted&& what) noexcept
         : scope_(scope), request_(core_of(scope.loop()), std::forward<Submitted>(what)), listed_(may_wait(what)) {}
@@ -322,6 +324,15 @@ public:
         completed();
         return request_.await_resume();
     }
+
+    // For kaio's own headers: as an awaitable's.
+    What unsubmitted() && { return std::move(request_).unsubmitted(); }
+    template <class Handler> bool submit(What& what, Handler&& handler) {
+        return scope_.accept(std::move(what), std::forward<Handler>(handler));
+    }
+    core& loop() const noexcept { return request_.loop(); }
+    void dismiss() noexcept { request_.dismiss(); }
+    friend detail::operation_core& core_of(scoped_awaitable& awaited) noexcept { return core_of(awaited.request_); }
 
 private:
     static bool may_wait([[maybe_unused]] const What& what) noexcept {

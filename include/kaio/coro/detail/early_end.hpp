@@ -1,10 +1,11 @@
 // early_end: awaits something else, and ends that wait when there is a reason. Derived classes watch for the reason: a
 // timer, or a stop_token. It resumes its coroutine when the wait is over and nothing of the two is left behind.
 //
-//     awaited     comes to its end by         has ended early if
-//     wait_node   leaving its queue, at once  it had to leave
-//     operation   loop.cancel, soon           its result is ECANCELED, and it was to end
-//     early_end   its own early end           it has no result, and it was to end
+//     awaited      comes to its end by          has ended early if
+//     wait_node    leaving its queue, at once   it had to leave
+//     operation    loop.cancel, soon            its result is ECANCELED, and it was to end
+//     owning_wait  leaving the request alone    its result says so
+//     early_end    its own early end            it has no result, and it was to end
 //
 // It belongs to its loop's thread.
 #pragma once
@@ -16,28 +17,61 @@
 #include <type_traits>
 #include <utility>
 
+#include <kaio/coro/completed_or_in_flight.hpp>
+#include <kaio/coro/detail/owning_wait.hpp>
 #include <kaio/coro/detail/suspended.hpp>
 #include <kaio/coro/detail/wait_queue.hpp>
+#include <kaio/io/owning.hpp>
 #include <kaio/io/request.hpp>
-#include <kaio/loop/awaitable.hpp>
 #include <kaio/loop/timer.hpp>
+#include <kaio/loop/transfer.hpp>
 
 namespace kaio::inline KAIO_BUILD::detail {
 
 struct ends_early {}; // the base of all early_ends
 
-template <class Awaiter> inline constexpr bool is_loops = false;
-template <class Core> inline constexpr bool is_loops<awaitable<Core, request>> = true;
-template <class Core> inline constexpr bool is_loops<awaitable<Core, timer>> = true;
+// What co_await would submit, of an awaitable of a loop or of a scope.
+template <class Awaiter> struct submitted_by {
+    using type = void;
+};
+template <class Awaiter>
+    requires requires { typename Awaiter::submits; }
+struct submitted_by<Awaiter> {
+    using type = typename Awaiter::submits;
+};
+template <class Awaiter> using submitted_by_t = typename submitted_by<std::remove_cvref_t<Awaiter>>::type;
+
+template <class Awaiter>
+inline constexpr bool is_loops =
+    std::is_same_v<submitted_by_t<Awaiter>, request> || std::is_same_v<submitted_by_t<Awaiter>, timer>;
+
+template <class Result> inline constexpr bool may_be_in_flight = false;
+template <class Result, class Buffer>
+inline constexpr bool may_be_in_flight<completed_or_in_flight<Result, Buffer>> = true;
+
+template <class Awaiter> inline constexpr bool is_owning_wait = false;
+template <class Awaitable, class What, class Late>
+inline constexpr bool is_owning_wait<owning_wait<Awaitable, What, Late>> = true;
 
 // What can be ended early.
 template <class Awaiter>
-concept endable = is_loops<Awaiter> || std::is_base_of_v<wait_node, Awaiter> || std::is_base_of_v<ends_early, Awaiter>;
+concept endable = is_loops<Awaiter> || is_owning_wait<Awaiter> || std::is_base_of_v<wait_node, Awaiter> ||
+                  std::is_base_of_v<ends_early, Awaiter>;
 
-// What is awaited where `awaitable` is.
+// What is awaited where `awaitable` is. `late`: see owning_wait.
+template <class Awaitable, class Late> auto awaiter_of(Awaitable&& awaitable, Late late) noexcept {
+    static_assert(
+        is_owning<submitted_by_t<Awaitable>>,
+        "kaio: only a request that owns its buffer, loop.submit(kaio::read(file, std::move(buffer), offset)), "
+        "can complete late: whatever else is awaited here has ended when the wait has");
+    return owning_wait<std::remove_cvref_t<Awaitable>, submitted_by_t<Awaitable>, Late>(
+        static_cast<Awaitable&&>(awaitable), std::move(late));
+}
 template <class Awaitable> auto awaiter_of(Awaitable&& awaitable) noexcept {
     if constexpr (requires { static_cast<Awaitable&&>(awaitable).operator co_await(); })
         return static_cast<Awaitable&&>(awaitable).operator co_await();
+    else if constexpr (is_owning<submitted_by_t<Awaitable>>)
+        return awaiter_of(static_cast<Awaitable&&>(awaitable), unnoticed());
     else
         return std::decay_t<Awaitable>(static_cast<Awaitable&&>(awaitable));
 }
@@ -48,20 +82,29 @@ template <class Awaitable> auto awaiter_of(Awaitable&& awaitable) noexcept {
 //     bool watches_nothing() const noexcept; // true when unwatch has had its effect
 template <class Derived, class Loop, class Awaiter> class early_end : public ends_early {
     using awaited_result = decltype(std::declval<Awaiter&>().await_resume());
+    static constexpr bool outlives_wait = may_be_in_flight<awaited_result>; // what is awaited
 
 public:
     bool await_ready() noexcept(noexcept(std::declval<Awaiter&>().await_ready())) { return awaited_.await_ready(); }
 
-    template <class Coroutine> void await_suspend(Coroutine coroutine) noexcept {
+    // Returns false if what was awaited is over at once.
+    template <class Coroutine> bool await_suspend(Coroutine coroutine) noexcept {
         waiting_ = suspended(coroutine);
-        awaited_.await_suspend(arrival{this});
+        if constexpr (outlives_wait) {
+            if (!awaited_.await_suspend(arrival{this})) return false;
+        } else {
+            awaited_.await_suspend(arrival{this});
+        }
         self().watch();
+        return true;
     }
 
     // What the awaited thing returns, as a std::optional, or nothing if it was ended early. If it returns nothing:
-    // true, or false.
+    // true, or false. If that can say itself that it is not over: what it returns.
     auto await_resume() {
-        if constexpr (std::is_void_v<awaited_result>) {
+        if constexpr (outlives_wait) {
+            return awaited_.await_resume();
+        } else if constexpr (std::is_void_v<awaited_result>) {
             if (!left_) awaited_.await_resume();
             return !left_;
         } else {
@@ -80,6 +123,15 @@ public:
         return is_over();
     }
 
+    // For await_ready: never waits, and has no result.
+    void end_unawaited() noexcept {
+        left_ = true;
+        if constexpr (outlives_wait)
+            awaited_.end_unawaited();
+        else if constexpr (is_loops<Awaiter>)
+            awaited_.dismiss();
+    }
+
 protected:
     early_end(Loop& loop, Awaiter&& awaited) noexcept : loop_(loop), awaited_(std::move(awaited)) {}
     early_end(early_end&& other) noexcept : loop_(other.loop_), awaited_(std::move(other.awaited_)) {}
@@ -88,9 +140,6 @@ protected:
     ~early_end() = default;
 
     Loop& loop() const noexcept { return loop_; }
-
-    // For await_ready: never waits, and has no result.
-    void end_unawaited() noexcept { left_ = true; }
 
     // The derived class watches nothing any more. `counts`: because the reason has come, and not because the loop is
     // being destroyed. The coroutine may resume inside, and this may be gone afterwards.
@@ -129,7 +178,7 @@ private:
     void end_awaited() noexcept {
         if (arrived_) return;
         if constexpr (is_loops<Awaiter>) {
-            (void)loop_.cancel(awaited_); // if that fails, it has completed, or nothing can end it
+            (void)core_of(loop_).cancel(core_of(awaited_)); // if that fails, it has completed, or nothing can end it
         } else {
             if constexpr (std::is_base_of_v<wait_node, Awaiter>)
                 awaited_.leave();
@@ -156,5 +205,21 @@ private:
     bool to_end_ = false;  // the reason has come
     bool left_ = false;    // the awaited thing has ended without a result
 };
+
+// What with_timeout and with_stop_token return: a `Kind` of early_end, of what is awaited where `awaitable` is.
+template <template <class, class> class Kind, class Loop, class Awaitable, class Reason, class... Late>
+auto end_early(Loop& loop, Awaitable&& awaitable, Reason&& reason, Late&&... late) noexcept {
+    using awaiter = decltype(awaiter_of(std::forward<Awaitable>(awaitable), std::forward<Late>(late)...));
+    static_assert(!std::is_same_v<submitted_by_t<Awaitable>, whole_transfer>,
+                  "kaio: a fully() that borrows its buffer can't be given up: the kernel has the buffer, and the rest "
+                  "would never be transferred. Hand the buffer over: fully(kaio::read(file, std::move(buffer), 0))");
+    static_assert(endable<awaiter> || std::is_same_v<submitted_by_t<Awaitable>, whole_transfer>,
+                  "kaio: this can't be given up. What can: polls, timers, requests, and waits for an event, "
+                  "completion, semaphore, mutex, channel, pool or group. A task can't, because what it uses may be "
+                  "in flight: let it give up what it awaits itself");
+    if constexpr (endable<awaiter>)
+        return Kind<Loop, awaiter>(loop, awaiter_of(std::forward<Awaitable>(awaitable), std::forward<Late>(late)...),
+                                   std::forward<Reason>(reason));
+}
 
 } // namespace kaio::detail

@@ -56,6 +56,13 @@ public:
     std::size_t size() const noexcept { return static_cast<std::size_t>(end_ - next_); }
     const io_event& pop() noexcept { return *next_++; } // REQUIRES: !empty()
 
+    // True if the request's event is among them. It looks at each in turn.
+    bool has_event_of(const iocb& request) const noexcept {
+        const io_event* each = next_;
+        while (each != end_ && each->request() != &request) ++each;
+        return each != end_;
+    }
+
     // True while handlers are being called, by whatever call of poll or run.
     bool in_handler() const noexcept { return depth_ != 0; }
 

@@ -214,10 +214,16 @@ public:
     }
 
     result<void> cancel(operation_core& operation) noexcept {
+        if (withdraw(operation)) return {};
+        return context.cancel(operation.as.request);
+    }
+    // Lets an operation that the kernel does not have complete with ECANCELED. Returns false if it is in flight or has
+    // completed.
+    bool withdraw(operation_core& operation) noexcept {
         assert_thread();
-        if (!timers.remove(operation) && !queue.remove(operation)) return context.cancel(operation.as.request);
+        if (!timers.remove(operation) && !queue.remove(operation)) return false;
         completions.add_outcome(operation, -ECANCELED);
-        return {};
+        return true;
     }
 
     unsigned flush() noexcept {

@@ -1,4 +1,4 @@
-// expect: kaio: with_timeout can't give this up
+// expect: kaio: this can't be given up
 #include <chrono>
 
 #include <kaio/coro/event.hpp>

@@ -1,6 +1,7 @@
 #include "coro/coroutines.hpp"
 #include "coro/tasks.hpp"
 #include "support/catch.hpp"
+#include "support/child.hpp"
 #include "support/temporary_file.hpp"
 
 #include <version>
@@ -18,6 +19,7 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <kaio/coro/event.hpp>
@@ -105,6 +107,23 @@ TEST_CASE("after a stop nothing is waited for, but what is there without waiting
     };
     CHECK(sleep(loop, source.get_token()).finished()); // at once
     ::close(silent);
+}
+
+TEST_CASE("a request that a stop has kept from being submitted is no mistake, and no debug build says so") {
+    CHECK(test::in_child([] {
+              int const said = ::memfd_create("stderr", 0);
+              ::dup2(said, STDERR_FILENO);
+              kaio::loop loop(4);
+              std::stop_source source;
+              source.request_stop();
+              auto const work = [](kaio::loop& l, std::stop_token t) -> kaio::task<> {
+                  (void)co_await kaio::with_stop_token(l, l.submit(kaio::poll(0, POLLIN)), t);
+                  (void)co_await kaio::with_stop_token(l, kaio::with_timeout(l, l.sleep_for(1h), 1h), t);
+                  (void)co_await kaio::with_stop_token(l, l.submit(kaio::read(0, std::vector<char>(8), 0)), t);
+              };
+              kaio::sync_wait(loop, work(loop, source.get_token()));
+              return static_cast<int>(::lseek(said, 0, SEEK_END));
+          }) == 0);
 }
 
 TEST_CASE("a token that can never be stopped changes nothing") {

@@ -106,8 +106,20 @@ template <class Loop> kaio::task<int> waiting(Loop& loop) {
     co_await group.wait();
     bool const in_time = co_await kaio::with_timeout(loop, permits.acquire(), 1ms);
     auto const polled = co_await kaio::with_timeout(loop, loop.submit(kaio::poll(0, POLLIN)), 1ms);
-    if (!in_time || !polled) co_return 0;
+    kaio::semaphore_permits const taken = co_await permits.take(0);
+    if (!in_time || !polled || !taken) co_return 0;
     co_return value + *received + sent + more;
+}
+
+template <class Loop, class File> kaio::task<std::size_t> giving_up(Loop& loop, const File& file) {
+    auto const read =
+        co_await kaio::with_timeout(loop, loop.submit(kaio::read(file, kaio::aligned_buffer(512), 0)), 1ms);
+    auto all =
+        co_await kaio::with_timeout(loop, loop.submit(kaio::fully(kaio::read(file, kaio::aligned_buffer(512), 0))), 1ms,
+                                    [](kaio::transfer_result r, kaio::aligned_buffer) { (void)r.error(); });
+    if (read.in_flight() || all.in_flight()) co_return 0;
+    kaio::aligned_buffer const buffer = std::move(all).buffer();
+    co_return read.result().bytes() + read.buffer().size() + buffer.size();
 }
 
 template <class Loop> kaio::task<> scoped(kaio::basic_request_scope<Loop>& scope) {
@@ -133,6 +145,7 @@ template <class Loop, class File> int everything(Loop& loop, const File& file) {
     with_handlers(loop, file, buffer);
     with_scope(loop, file, buffer);
     kaio::spawn(loop, awaiting(loop, file, buffer.data()));
+    kaio::spawn(loop, giving_up(loop, file));
     kaio::spawn(loop, whole_files(loop, file, buffer));
     loop.run();
     return kaio::sync_wait(loop, waiting(loop)) + kaio::sync_wait(loop, combining(loop, file, buffer.data()));
@@ -144,7 +157,8 @@ int raw(const kaio::file& file) {
     std::vector<unsigned char, kaio::aligned_allocator<unsigned char>> bytes(512);
     kaio::pooled_buffer const buffer = pool.acquire();
     char unwritten[512];
-    kaio::iocb blocks[] = {kaio::read(file, buffer, 0), kaio::write(file, bytes, 0), kaio::read(file.fd(), unwritten, 0)};
+    kaio::iocb blocks[] = {kaio::read(file, buffer, 0), kaio::write(file, bytes, 0),
+                           kaio::read(file.fd(), unwritten, 0)};
     kaio::iocb* batch[] = {&blocks[0], &blocks[1], &blocks[2]};
     kaio::submission const answer = context.submit(batch);
     if (!answer) return answer.ring_full() ? 1 : answer.error_number();

@@ -3,6 +3,7 @@
 #include "support/temporary_file.hpp"
 
 #include <array>
+#include <cerrno>
 #include <cstdlib>
 #include <new>
 #include <optional>
@@ -225,6 +226,41 @@ TEST_CASE(
     unsigned long const after = allocations_so_far();
     CHECK(had == 500);
     CHECK(after == before + 1 + 5 * 2);
+}
+
+TEST_CASE(
+    "a request that owns its buffer and has a time limit allocates nothing, but for a buffer that is too large, and "
+    "without memory for that it has ENOMEM and its buffer back") {
+    if (uncounted) SKIP_TEST("ThreadSanitizer has its own operator new");
+    kaio::loop loop(capacity);
+    test::temporary_file file(4096);
+    kaio::buffer_pool pool(4, 64);
+    unsigned had = 0;
+    auto const small = [&]() -> kaio::task<> {
+        for (int i = 0; i < 100; ++i) {
+            auto const read = co_await kaio::with_timeout(loop, loop.submit(kaio::read(file, pool.acquire(), 0)),
+                                                          kaio::duration::from_ns(i % 2));
+            had += read.in_flight() || read.result().bytes() == 64;
+        }
+    };
+    unsigned long const before = allocations_so_far();
+    kaio::sync_wait(loop, small());
+    loop.run();
+    unsigned long const after = allocations_so_far();
+    CHECK(had == 100);
+    CHECK(after == before + 1); // the frame
+    auto const large = [&](unsigned long refused) -> kaio::task<> {
+        failing = refused;
+        auto const read = co_await kaio::with_timeout(loop, loop.submit(kaio::read(file, std::array<char, 64>{'a'}, 0)),
+                                                      kaio::duration());
+        failing = 0;
+        CHECK(!read.in_flight());
+        CHECK(read.result().res() == (refused != 0 ? -ENOMEM : 64));
+        CHECK((read.buffer()[0] == 'a') == (refused != 0));
+    };
+    kaio::sync_wait(loop, large(0));
+    kaio::sync_wait(loop, large(1));
+    CHECK(loop.in_flight() + loop.queued() + loop.timers() == 0);
 }
 
 #if defined(__cpp_exceptions)

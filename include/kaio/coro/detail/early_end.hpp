@@ -60,12 +60,9 @@ concept endable = is_loops<Awaiter> || is_owning_wait<Awaiter> || std::is_base_o
 
 // What is awaited where `awaitable` is. `late`: see owning_wait.
 template <class Awaitable, class Late> auto awaiter_of(Awaitable&& awaitable, Late late) noexcept {
-    static_assert(
-        is_owning<submitted_by_t<Awaitable>>,
-        "kaio: only a request that owns its buffer, loop.submit(kaio::read(file, std::move(buffer), offset)), "
-        "can complete late: whatever else is awaited here has ended when the wait has");
-    return owning_wait<std::remove_cvref_t<Awaitable>, submitted_by_t<Awaitable>, Late>(
-        static_cast<Awaitable&&>(awaitable), std::move(late));
+    if constexpr (is_owning<submitted_by_t<Awaitable>>)
+        return owning_wait<std::remove_cvref_t<Awaitable>, submitted_by_t<Awaitable>, Late>(
+            static_cast<Awaitable&&>(awaitable), std::move(late));
 }
 template <class Awaitable> auto awaiter_of(Awaitable&& awaitable) noexcept {
     if constexpr (requires { static_cast<Awaitable&&>(awaitable).operator co_await(); })
@@ -126,10 +123,10 @@ public:
     // For await_ready: never waits, and has no result.
     void end_unawaited() noexcept {
         left_ = true;
-        if constexpr (outlives_wait)
-            awaited_.end_unawaited();
-        else if constexpr (is_loops<Awaiter>)
+        if constexpr (is_loops<Awaiter>)
             awaited_.dismiss();
+        else if constexpr (!std::is_base_of_v<wait_node, Awaiter>)
+            awaited_.end_unawaited();
     }
 
 protected:
@@ -209,11 +206,16 @@ private:
 // What with_timeout and with_stop_token return: a `Kind` of early_end, of what is awaited where `awaitable` is.
 template <template <class, class> class Kind, class Loop, class Awaitable, class Reason, class... Late>
 auto end_early(Loop& loop, Awaitable&& awaitable, Reason&& reason, Late&&... late) noexcept {
+    using submitted = submitted_by_t<Awaitable>;
     using awaiter = decltype(awaiter_of(std::forward<Awaitable>(awaitable), std::forward<Late>(late)...));
-    static_assert(!std::is_same_v<submitted_by_t<Awaitable>, whole_transfer>,
+    constexpr bool can_be_late = sizeof...(Late) == 0 || is_owning<submitted>;
+    constexpr bool borrows_for_parts = std::is_same_v<submitted, whole_transfer>;
+    static_assert(can_be_late, "kaio: only a request that owns its buffer, kaio::read(file, std::move(buffer), 0), can "
+                               "complete late: whatever else is awaited here has ended when the wait has");
+    static_assert(!borrows_for_parts,
                   "kaio: a fully() that borrows its buffer can't be given up: the kernel has the buffer, and the rest "
                   "would never be transferred. Hand the buffer over: fully(kaio::read(file, std::move(buffer), 0))");
-    static_assert(endable<awaiter> || std::is_same_v<submitted_by_t<Awaitable>, whole_transfer>,
+    static_assert(endable<awaiter> || !can_be_late || borrows_for_parts,
                   "kaio: this can't be given up. What can: polls, timers, requests, and waits for an event, "
                   "completion, semaphore, mutex, channel, pool or group. A task can't, because what it uses may be "
                   "in flight: let it give up what it awaits itself");

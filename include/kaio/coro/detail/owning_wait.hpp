@@ -22,7 +22,6 @@
 #include <kaio/io/owning.hpp>
 #include <kaio/io/request.hpp>
 #include <kaio/io/result.hpp>
-#include <kaio/loop/detail/operation_core.hpp>
 #include <kaio/loop/transfer.hpp>
 #include <kaio/sys/process.hpp>
 
@@ -49,6 +48,7 @@ template <class Buffer> struct ending_of<owning<whole_transfer, Buffer>> {
 
 // `Awaitable` would submit a `What`. `Late` is called with the result and the buffer that nobody waits for any more.
 template <class Awaitable, class What, class Late> class owning_wait {
+    using operation = std::remove_pointer_t<decltype(std::declval<Awaitable&>().loop().slab.first_free())>;
     using ending = ending_of<What>;
     using buffer = typename ending::buffer;
     using result = decltype(ending::error(0));
@@ -143,11 +143,11 @@ private:
         waiting_.coroutine().resume();
     }
 
-    Awaitable request_;                   // until it is submitted
-    [[no_unique_address]] Late late_;     // likewise
-    operation_core* operation_ = nullptr; // the loop's, while it waits
-    receiver* receiver_ = nullptr;        // in there; null: it does not wait
-    const unsigned* process_ = nullptr;   // that it waits in
+    Awaitable request_;                 // until it is submitted
+    [[no_unique_address]] Late late_;   // likewise
+    operation* operation_ = nullptr;    // the loop's, while it waits
+    receiver* receiver_ = nullptr;      // in there; null: it does not wait
+    const unsigned* process_ = nullptr; // that it waits in
     suspended waiting_{};
     bool ends_soon_ = false; // with ECANCELED
     std::optional<std::pair<result, buffer>> completed_{};

@@ -117,7 +117,7 @@ template <class Loop, class File> kaio::task<std::size_t> giving_up(Loop& loop, 
     auto all =
         co_await kaio::with_timeout(loop, loop.submit(kaio::fully(kaio::read(file, kaio::aligned_buffer(512), 0))), 1ms,
                                     [](kaio::transfer_result r, kaio::aligned_buffer) { (void)r.error(); });
-    if (read.in_flight() || all.in_flight()) co_return 0;
+    if (read.in_flight() || all.in_flight()) co_return std::size_t{0};
     kaio::aligned_buffer const buffer = std::move(all).buffer();
     co_return read.result().bytes() + read.buffer().size() + buffer.size();
 }

@@ -22,6 +22,9 @@ template <class Loop, class Handler> struct whole_transfer_handler {
     whole_transfer_handler(Loop& submitter, const transfer_progress& begun,
                            Arguments&&... arguments) noexcept(std::is_nothrow_constructible_v<Handler, Arguments...>)
         : loop(&submitter), progress(begun), handler(std::forward<Arguments>(arguments)...) {}
+    whole_transfer_handler(whole_transfer_handler&&) = default; // -Weffc++ wants it said
+    whole_transfer_handler(const whole_transfer_handler&) = delete;
+    whole_transfer_handler& operator=(const whole_transfer_handler&) = delete;
 
     bool continues(operation_core& operation, io_result part) {
         bool const more = progress.continues(operation.as.request, part.res());

@@ -64,8 +64,9 @@ private:
 // `awaitable` is a poll, a timer or a request (loop.submit, or a request_scope's), a wait for an event, completion,
 // semaphore, mutex, channel, pool or group, or one of those with_stop_token. `co_await` of what this returns has the
 // result of awaiting that, as a std::optional, which is empty if `limit` (a std::chrono duration or alike) has passed
-// before. If awaiting that returns nothing, the result is true, or false after the limit. Nothing is left behind: a poll
-// is cancelled first, a wait for a mutex leaves its queue, and what arrives at the last moment is returned and not lost.
+// before. If awaiting that returns nothing, the result is true, or false after the limit. Nothing is left behind: a
+// poll is cancelled first, a wait for a mutex leaves its queue, and what arrives at the last moment is returned and not
+// lost.
 //
 // Nothing can cancel a disk request that the kernel has: the kernel uses its buffer. What happens at the limit depends
 // on who owns that:

@@ -1,5 +1,5 @@
-// owning_wait: a wait for a request that owns its buffer. It can end before the request does, because request and buffer
-// lie in an operation of the loop and not in the coroutine's frame:
+// owning_wait: a wait for a request that owns its buffer. It can end before the request does, because request and
+// buffer lie in an operation of the loop and not in the coroutine's frame:
 //
 //     frame                      loop
 //     owning_wait  ──────────►  operation: request, receiver, buffer

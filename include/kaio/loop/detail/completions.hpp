@@ -39,7 +39,7 @@ public:
 
     bool has_events() const noexcept { return !arrivals_.get()->empty(); } // REQUIRES: has_room()
 
-    // True if the kernel's event for it has come, and its handler is still to be called. It looks at each event in turn.
+    // True if its event has come and its handler is still to be called. It looks at each event in turn.
     bool has_event_of(const operation_core& operation) const noexcept { // REQUIRES: has_room()
         return arrivals_.get()->has_event_of(operation.as.request);
     }

@@ -177,23 +177,22 @@ public:
         return failure(-answer);
     }
 
-    // For a wait that another thread may have to end. After expect(), one more event may come than was submitted here,
-    // and wait() waits for it too; unexpect() takes that back. submit_expected() hands the one request over, from any
-    // thread, after the thread that waits has called expect(). Errors: those of submit.
-    void expect() noexcept {
-        add(announced_, 1);
-        add(accepted_, 1);
+    // For requests that another thread submits. After expect(), so many more events may come than were submitted here,
+    // and wait() waits for them too; unexpect() takes that back. submit_expected() hands the requests over, from any
+    // thread, after the thread that waits has called expect(). Otherwise it is submit_prefix().
+    void expect(unsigned count = 1) noexcept {
+        add(announced_, count);
+        add(accepted_, count);
     }
-    void unexpect() noexcept {
-        add(accepted_, ~0u);
-        add(announced_, ~0u);
+    void unexpect(unsigned count = 1) noexcept {
+        add(accepted_, 0 - count);
+        add(announced_, 0 - count);
     }
-    result<void> submit_expected(iocb& block) noexcept {
-        sanitizers::submitting(&block);
-        iocb* batch[] = {&block};
-        long const taken = owned_.policy.io_submit(owned_.id, 1, batch);
-        if (taken == 1) return {};
-        return failure(taken == 0 ? EAGAIN : static_cast<int>(-taken));
+    submission submit_expected(view<iocb* const> batch) noexcept {
+        for (iocb* block : batch) sanitizers::submitting(block);
+        long const taken = io_submit(batch);
+        if (taken > 0) return {static_cast<unsigned>(taken), 0};
+        return {0, taken == 0 ? EAGAIN : static_cast<int>(-taken)};
     }
 
     // True if reap() would return something. About a nanosecond, no system call. Without a trusted ring it is true if
@@ -289,7 +288,10 @@ private:
         // afterwards: a thread that waits must never wait for a request that is refused.
         add(announced_, count);
         if (count == 0) return 0;
-        return owned_.policy.io_submit(owned_.id, static_cast<long>(count), const_cast<iocb**>(batch.data()));
+        return io_submit(batch);
+    }
+    long io_submit(view<iocb* const> batch) noexcept {
+        return owned_.policy.io_submit(owned_.id, static_cast<long>(batch.size()), const_cast<iocb**>(batch.data()));
     }
 
     // What became of a batch of `count` requests which the kernel took.

@@ -27,6 +27,7 @@
 #include <kaio/loop/operation.hpp>
 #include <kaio/loop/timer.hpp>
 #include <kaio/loop/transfer.hpp>
+#include <kaio/sys/helper_team.hpp>
 
 namespace kaio::inline KAIO_BUILD {
 
@@ -59,9 +60,22 @@ public:
     explicit basic_loop(unsigned capacity, loop_options options = {}, Kernel kernel = {})
         : basic_loop(unwrap(try_make(capacity, options, std::move(kernel)), capacity)) {}
 
+    // The same with helpers (kaio::helpers in kaio/loop/helpers.hpp), for requests that would block the thread: buffered
+    // reads and writes, writes that extend a file, whatever the file system can't start at once. The loop's thread then
+    // never waits for a disk inside a call. Several loops may share the helpers, which must outlive them.
+    // Errors: also EMFILE and ENFILE (it opens a descriptor), and EINVAL for helpers of the process that forked this.
+    basic_loop(unsigned capacity, helper_team& helpers, loop_options options = {}, Kernel kernel = {})
+        : basic_loop(unwrap(try_make(capacity, helpers, options, std::move(kernel)), capacity)) {}
+
     // The same without exceptions. As for basic_context::try_make, the error's message() names cause and remedy.
     static result<basic_loop> try_make(unsigned capacity, loop_options options = {}, Kernel kernel = {}) noexcept {
         auto made = core::try_make(capacity, options.setup, options.spin_limit, std::move(kernel));
+        if (!made) return failure(made.error());
+        return basic_loop(std::move(*made));
+    }
+    static result<basic_loop> try_make(unsigned capacity, helper_team& helpers, loop_options options = {},
+                                       Kernel kernel = {}) noexcept {
+        auto made = core::try_make(capacity, options.setup, options.spin_limit, std::move(kernel), helpers);
         if (!made) return failure(made.error());
         return basic_loop(std::move(*made));
     }

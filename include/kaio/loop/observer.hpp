@@ -1,5 +1,6 @@
 // What a loop can be asked to report, as its second template parameter: no_observer (the default) reports nothing and
-// costs nothing; loop_counters counts. An observer of your own has loop_counters' four functions.
+// costs nothing; loop_counters counts. An observer of your own has loop_counters' functions; on_wait and
+// on_helper may be left out.
 // They are called on the loop's thread and must not call the loop.
 #pragma once
 
@@ -8,6 +9,13 @@
 #include <cstdint>
 
 namespace kaio::inline KAIO_BUILD {
+
+// Why a helper submits a request.
+enum class helper_reason : unsigned char {
+    would_block,    // the kernel said so
+    known_to_block, // its file's requests have blocked before
+    no_nowait,      // the kernel can't say so for this file
+};
 
 struct no_observer {};
 
@@ -19,6 +27,9 @@ struct loop_counters {
     std::uint64_t completed_inside = 0; // events that came while the loop was inside io_submit (needs a trusted ring)
     std::int64_t submit_ns = 0;         // time inside io_submit
     std::int64_t longest_submit_ns = 0;
+    std::uint64_t would_block = 0; // requests that helpers have submitted, by their helper_reason
+    std::uint64_t known_to_block = 0;
+    std::uint64_t no_nowait = 0;
 
     void on_submit() noexcept { ++submissions; }
     void on_complete() noexcept { ++completions; }
@@ -29,6 +40,11 @@ struct loop_counters {
         if (ns > longest_submit_ns) longest_submit_ns = ns;
     }
     void on_wait() noexcept { ++waits; }
+    void on_helper(helper_reason reason) noexcept {
+        ++(reason == helper_reason::would_block      ? would_block
+           : reason == helper_reason::known_to_block ? known_to_block
+                                                     : no_nowait);
+    }
 };
 
 } // namespace kaio

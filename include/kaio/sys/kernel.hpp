@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,35 +29,48 @@ namespace kaio::inline KAIO_BUILD {
 // What a context and a loop need of a kernel. Results are as the kernel's: not negative, or a negative errno.
 // A policy is copied and moved with its context. No function may throw.
 template <class Kernel>
-concept kernel = requires(Kernel k, aio_context_id id, iocb** batch, iocb* block, io_event* events,
-                          const kernel_timespec* timeout, const sigset_t* blocked, void* memory, std::size_t size,
-                          const unsigned* mark) {
-    // io_setup(2): makes a context for so many events, and writes its id to the pointer, where 0 must be.
-    { k.io_setup(0u, &id) } noexcept -> std::same_as<int>;
-    // io_destroy(2): waits for requests in flight, whose events are lost.
-    { k.io_destroy(id) } noexcept -> std::same_as<int>;
-    // io_submit(2): takes a prefix of the batch. Returns its length, or why the first request is refused.
-    { k.io_submit(id, 0l, batch) } noexcept -> std::same_as<long>;
-    // io_getevents(2): waits for at least min (first) events and takes at most max (second). No timeout means forever.
-    { k.io_getevents(id, 0l, 0l, events, timeout) } noexcept -> std::same_as<long>;
-    // io_pgetevents(2): the same, with a signal mask during the wait.
-    { k.io_pgetevents(id, 0l, 0l, events, timeout, blocked) } noexcept -> std::same_as<long>;
-    // io_cancel(2): returns -EINPROGRESS if the request's event will come through the ring.
-    { k.io_cancel(id, block, events) } noexcept -> std::same_as<int>;
-    // Monotonic time in nanoseconds.
-    { k.now() } noexcept -> std::same_as<std::int64_t>;
-    // Called between two looks at an empty ring.
-    { k.relax() } noexcept;
-    // Called before each look at a ring, because a look makes no system call: a simulated kernel lets time pass here.
-    { k.look() } noexcept;
-    // Makes a mark as sys/process.hpp has it, or returns null if there is no memory for one. And frees it.
-    { k.mark_process() } noexcept -> std::same_as<const unsigned*>;
-    { k.unmark_process(mark) } noexcept;
-    // Keeps the ring's memory out of children made by fork.
-    { k.keep_from_children(memory, size) } noexcept;
-    // Opens a descriptor from which io_submit reads 0 bytes at once: that wakes a sleeping loop. And closes it.
-    { k.open_waker() } noexcept -> std::same_as<int>;
-    { k.close_waker(0) } noexcept;
+concept kernel =
+    requires(Kernel k, aio_context_id id, iocb** batch, iocb* block, io_event* events, const kernel_timespec* timeout,
+             const sigset_t* blocked, void* memory, std::size_t size, const unsigned* mark) {
+        // io_setup(2): makes a context for so many events, and writes its id to the pointer, where 0 must be.
+        { k.io_setup(0u, &id) } noexcept -> std::same_as<int>;
+        // io_destroy(2): waits for requests in flight, whose events are lost.
+        { k.io_destroy(id) } noexcept -> std::same_as<int>;
+        // io_submit(2): takes a prefix of the batch. Returns its length, or why the first request is refused.
+        { k.io_submit(id, 0l, batch) } noexcept -> std::same_as<long>;
+        // io_getevents(2): waits for at least min (first) events and takes at most max (second). No timeout means forever.
+        { k.io_getevents(id, 0l, 0l, events, timeout) } noexcept -> std::same_as<long>;
+        // io_pgetevents(2): the same, with a signal mask during the wait.
+        { k.io_pgetevents(id, 0l, 0l, events, timeout, blocked) } noexcept -> std::same_as<long>;
+        // io_cancel(2): returns -EINPROGRESS if the request's event will come through the ring.
+        { k.io_cancel(id, block, events) } noexcept -> std::same_as<int>;
+        // Monotonic time in nanoseconds.
+        { k.now() } noexcept -> std::same_as<std::int64_t>;
+        // Called between two looks at an empty ring.
+        { k.relax() } noexcept;
+        // Called before each look at a ring, because a look makes no system call: a simulated kernel lets time pass here.
+        { k.look() } noexcept;
+        // Makes a mark as sys/process.hpp has it, or returns null if there is no memory for one. And frees it.
+        { k.mark_process() } noexcept -> std::same_as<const unsigned*>;
+        { k.unmark_process(mark) } noexcept;
+        // Keeps the ring's memory out of children made by fork.
+        { k.keep_from_children(memory, size) } noexcept;
+        // Opens a descriptor from which io_submit reads 0 bytes at once: that wakes a sleeping loop. And closes it.
+        { k.open_waker() } noexcept -> std::same_as<int>;
+        { k.close_waker(0) } noexcept;
+    };
+
+// What a loop with helpers needs beyond that. None of these waits for a disk.
+template <class Kernel>
+concept kernel_with_helpers = kernel<Kernel> && requires(const Kernel k) {
+    // fcntl(2) with F_GETFL: the flags of open, or a negative errno.
+    { k.status_flags(0) } noexcept -> std::same_as<int>;
+    // True if the file lies in memory, so that its requests never block.
+    { k.is_in_memory(0) } noexcept -> std::same_as<bool>;
+    // readahead(2), by a helper: starts to read so many bytes at the offset into the page cache.
+    { k.read_ahead(0, std::int64_t{}, std::uint64_t{}) } noexcept;
+    // fstat(2): S_IFREG, S_IFBLK, …, or 0. Asked only of files that know RWF_NOWAIT.
+    { k.file_type(0) } noexcept -> std::same_as<unsigned>;
 };
 
 // Linux, by syscall(2). It is empty and has no state.
@@ -131,6 +145,17 @@ struct linux_kernel {
     }
     static void close_waker(int fd) noexcept { ::syscall(__NR_close, fd); }
 
+    static int status_flags(int fd) noexcept { return static_cast<int>(checked(::fcntl(fd, F_GETFL))); }
+    // tmpfs and hugetlbfs have seals, and no other file system has.
+    static bool is_in_memory(int fd) noexcept { return ::fcntl(fd, F_GET_SEALS) >= 0; }
+    static void read_ahead(int fd, std::int64_t offset, std::uint64_t bytes) noexcept {
+        (void)::readahead(fd, static_cast<off_t>(offset), static_cast<std::size_t>(bytes));
+    }
+    static unsigned file_type(int fd) noexcept {
+        struct stat status;
+        return ::fstat(fd, &status) == 0 ? status.st_mode & S_IFMT : 0u;
+    }
+
     static void look() noexcept {}
     static const unsigned* mark_process() noexcept { return make_process_mark(); }
     static void unmark_process(const unsigned* mark) noexcept { free_process_mark(mark); }
@@ -155,7 +180,7 @@ private:
         return &narrow;
     }
 };
-static_assert(kernel<linux_kernel>);
+static_assert(kernel_with_helpers<linux_kernel>);
 static_assert(std::is_empty_v<linux_kernel>);
 
 } // namespace kaio

@@ -37,6 +37,9 @@ public:
         outcomes_.push(operation);
     }
 
+    // For a posted function of kaio's own, which is no handler of the user's.
+    void forget_post() noexcept { --accounted_; }
+
     bool has_events() const noexcept { return !arrivals_.get()->empty(); } // REQUIRES: has_room()
 
     // True if its event has come and its handler is still to be called. It looks at each event in turn.

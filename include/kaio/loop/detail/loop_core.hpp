@@ -7,6 +7,8 @@
 //     submit ──► queue ──► flush ──► context ──► gather ──► completions ──► handler
 //                  └─ refused, cancelled ──────────────────────────┘ │
 //     submit ──► timers ──► expire_timers ───────────────────────────┘
+//
+// In a loop with helpers, flush and gather ask the detour which way a request goes.
 #pragma once
 
 #include <cassert>
@@ -27,6 +29,7 @@
 #include <kaio/io/request.hpp>
 #include <kaio/io/result.hpp>
 #include <kaio/loop/detail/completions.hpp>
+#include <kaio/loop/detail/detour.hpp>
 #include <kaio/loop/detail/handler_check.hpp>
 #include <kaio/loop/detail/mailbox.hpp>
 #include <kaio/loop/detail/operation_core.hpp>
@@ -67,6 +70,10 @@ public:
     unsigned scopes = 0;               // request_scopes that submit to it
     running_thread running{};          // who is inside poll or run, in a debug build
     [[no_unique_address]] Observer observer{};
+    struct deleter {
+        void operator()(detail::detour<loop_core>* deleted) const noexcept { delete deleted; }
+    };
+    owned<detail::detour<loop_core>*, nullptr, deleter> detour{}; // null: a loop without helpers
 
     // one_turn: as one_handler, but stop() does not end it and is not forgotten.
     enum goal : unsigned char { nothing_left, one_handler, one_turn };
@@ -82,10 +89,22 @@ public:
         if (!made.reserve()) return failure(ENOMEM);
         return made;
     }
+    // The same with helpers.
+    template <class Team>
+    static result<loop_core> try_make(unsigned capacity, context_options options, duration spin_limit, Kernel kernel,
+                                      Team& team) noexcept {
+        if (!team.usable()) return failure(EINVAL);
+        result<loop_core> made = try_make(capacity, options, spin_limit, std::move(kernel));
+        if (!made) return made;
+        made->detour.reset(helper_detour<loop_core>::make(team));
+        if (!made->detour) return failure(ENOMEM);
+        if (int const error = made->mailbox.open(made->context)) return failure(error);
+        return made;
+    }
     loop_core(loop_core&& other) noexcept
         : slab(std::move(other.slab)), context(std::move(other.context)), queue(std::move(other.queue)),
           completions(std::move(other.completions)), mailbox(std::move(other.mailbox)), waiter(other.waiter),
-          capacity(std::move(other.capacity)), observer(std::move(other.observer)) {
+          capacity(std::move(other.capacity)), observer(std::move(other.observer)), detour(std::move(other.detour)) {
         assert(is_idle() && other.is_idle() && "kaio: a loop was moved while requests were in it");
         assert(other.scopes == 0 && "kaio: a loop was moved while a request_scope submits to it");
     }
@@ -99,6 +118,7 @@ public:
         report_forgotten();
 #endif
         if (context.usable() || capacity == 0) complete_all();
+        if (context.usable() && detour) detour.get()->close();
         mailbox.close(context);
     }
 
@@ -217,11 +237,13 @@ public:
         if (withdraw(operation)) return {};
         return context.cancel(operation.as.request);
     }
-    // Lets an operation that the kernel does not have complete with ECANCELED. Returns false if it is in flight or has
-    // completed.
+    // Lets an operation that neither the kernel nor a helper has complete with ECANCELED. Returns false if it is in
+    // flight or has completed.
     bool withdraw(operation_core& operation) noexcept {
         assert_thread();
-        if (!timers.remove(operation) && !queue.remove(operation)) return false;
+        if (!timers.remove(operation) && !queue.remove(operation) &&
+            !(detour && detour.get()->remove(*this, operation)))
+            return false;
         completions.add_outcome(operation, -ECANCELED);
         return true;
     }
@@ -359,14 +381,30 @@ private:
         if constexpr (is_observed) {
             unsigned const there = context.completions();
             std::int64_t const began = now();
-            unsigned const accepted = queue.submit(context, completions);
+            unsigned const accepted = give_to_kernel();
             std::int64_t const ns = now() - began;
             observer.on_batch(accepted, context.completions() - there, ns);
             return accepted;
         } else {
-            return queue.submit(context, completions);
+            return give_to_kernel();
         }
     }
+    unsigned give_to_kernel() noexcept {
+        if (detour) [[unlikely]]
+            return detour.get()->submit(*this);
+        return queue.submit(context, answers{completions});
+    }
+
+    // What io_submit says of requests in a loop without helpers. See request_queue::submit.
+    struct answers {
+        detail::completions& completions;
+
+        bool refused(operation_core& operation, int error) const noexcept {
+            completions.add_outcome(operation, -error);
+            return false;
+        }
+        static void kept(operation_core&) noexcept {}
+    };
 
     std::int64_t now() const noexcept { return context.get_kernel().now(); }
     bool is_past(std::int64_t deadline) const noexcept { return deadline != duration::unlimited && now() >= deadline; }
@@ -392,6 +430,8 @@ private:
         for (const io_event& event : events)
             if (event.res == -EINVAL) descriptor::explain_refusal(operation_core::of(event).as.request);
 #endif
+        if (detour) [[unlikely]]
+            events = detour.get()->completed(*this, events);
         completions.add(events);
         queue.completed(events);
     }
@@ -422,9 +462,10 @@ private:
         return 0;
     }
 
-    // Completes what the kernel does not have.
+    // Completes what neither the kernel nor a helper has.
     void cancel_all() noexcept {
         queue.cancel_all(completions);
+        if (detour) detour.get()->cancel_all(*this);
         while (!timers.empty()) completions.add_outcome(timers.pop(), -ECANCELED);
     }
 
@@ -460,6 +501,8 @@ private:
             std::size_t const before = completions.handled();
             if (completions.dispatch(mailbox, completer()) != before) continue;
             if (context.in_flight() == 0) return;
+            // What a helper's submission was refused for comes by a post.
+            if (detour && !mailbox.listen(context)) continue;
             duration const limit = polls_end ? duration() : duration::from_ns(1'000'000);
             auto const count = context.wait(completions.room(), 1, mailbox.bounded(limit));
             mailbox.stop_listening(context);

@@ -31,10 +31,16 @@
 #include <kaio/io/duration.hpp>
 #include <kaio/io/result.hpp>
 #include <kaio/io/view.hpp>
-#include <kaio/loop/detail/post_queue.hpp>
+#include <kaio/loop/detail/inbox.hpp>
 #include <kaio/sys/reset_on_move.hpp>
 
 namespace kaio::inline KAIO_BUILD::detail {
+
+// A function on its way to a loop.
+struct posted {
+    posted* next;
+    void (*call)(posted& self); // calls the function, and frees the memory whatever that throws
+};
 
 template <kernel Kernel> class mailbox {
 public:
@@ -48,18 +54,36 @@ public:
 
     // Any thread. See basic_loop::post. `context` is the loop's.
     template <class Function> result<void> post(basic_context<Kernel>& context, Function&& function) {
-        if (int const error = open_waker(context)) return failure(error);
+        if (int const error = open(context)) return failure(error);
         auto* const fresh = new (std::nothrow) call<std::decay_t<Function>>(std::forward<Function>(function));
         if (!fresh) return failure(ENOMEM);
-        return queue_.push(*fresh) || takes_over() ? wake(context) : result<void>();
+        return deliver(context, *fresh);
+    }
+    // The same for a function that is the caller's, and not on its way yet. REQUIRES: open() has succeeded
+    void post_kept(basic_context<Kernel>& context, posted& function) noexcept {
+        // If the loop can't be woken, it looks by itself within a millisecond.
+        (void)deliver(context, function);
+    }
+
+    // Any thread. Sees to it that there is something to wake the loop with. Returns an errno, or 0. System calls: one
+    // or two, the first time.
+    int open(basic_context<Kernel>& context) noexcept {
+        if (!context.usable()) return EINVAL;
+        int found = __atomic_load_n(&waker_.get(), __ATOMIC_ACQUIRE);
+        if (found != no_waker) return 0;
+        int const fresh = context.get_kernel().open_waker();
+        if (fresh < 0) return -fresh;
+        if (!__atomic_compare_exchange_n(&waker_.get(), &found, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+            context.get_kernel().close_waker(fresh); // another thread was faster
+        return 0;
     }
 
     // True if there is a function to call.
-    bool has_posts() const noexcept { return collected_ || queue_.has_posts(); }
+    bool has_posts() const noexcept { return collected_ || inbox_.has_items(); }
 
     // Fixes which functions are called next: those that were collected before, or else those that are posted by now.
     void collect() noexcept {
-        if (!collected_ && queue_.has_posts()) collected_ = queue_.pop_all();
+        if (!collected_ && inbox_.has_items()) collected_ = inbox_.pop_all();
     }
     bool has_collected() const noexcept { return collected_ != nullptr; }
 
@@ -74,7 +98,7 @@ public:
     // posted: then the loop must not sleep.
     bool listen(basic_context<Kernel>& context) noexcept {
         if (state_ != wake_state::awake) return true; // the event that is due ends the sleep
-        if (!queue_.fall_asleep()) return false;
+        if (!inbox_.fall_asleep()) return false;
         context.expect();
         state_ = wake_state::listening;
         return true;
@@ -83,7 +107,7 @@ public:
     // After the loop has slept. May be called at any time.
     void stop_listening(basic_context<Kernel>& context) noexcept {
         if (state_ == wake_state::awake) return;
-        if (state_ == wake_state::listening && !queue_.wake_up()) {
+        if (state_ == wake_state::listening && !inbox_.wake_up()) {
             state_ = wake_state::waking;
             return;
         }
@@ -135,16 +159,9 @@ private:
         Function function;
     };
 
-    // Any thread. Sees to it that there is something to wake the loop with. Returns an errno, or 0.
-    int open_waker(basic_context<Kernel>& context) noexcept {
-        if (!context.usable()) return EINVAL;
-        int found = __atomic_load_n(&waker_.get(), __ATOMIC_ACQUIRE);
-        if (found != no_waker) return 0;
-        int const fresh = context.get_kernel().open_waker();
-        if (fresh < 0) return -fresh;
-        if (!__atomic_compare_exchange_n(&waker_.get(), &found, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-            context.get_kernel().close_waker(fresh); // another thread was faster
-        return 0;
+    // Any thread.
+    result<void> deliver(basic_context<Kernel>& context, posted& function) noexcept {
+        return inbox_.push(function) || takes_over() ? wake(context) : result<void>();
     }
 
     // Any thread. True: the thread that had to wake the loop could not, and now the caller has to try.
@@ -163,12 +180,14 @@ private:
             wake_block_.aio_flags = iocb_flag_resfd;
             wake_block_.aio_resfd = static_cast<std::uint32_t>(eventfd_);
         }
-        result<void> const woken = context.submit_expected(wake_block_);
-        if (!woken) __atomic_store_n(&wake_failed_, true, __ATOMIC_RELEASE);
-        return woken;
+        iocb* batch[] = {&wake_block_};
+        submission const woken = context.submit_expected(batch);
+        if (woken) return {};
+        __atomic_store_n(&wake_failed_, true, __ATOMIC_RELEASE);
+        return failure(woken.error_number());
     }
 
-    post_queue queue_{};
+    inbox<posted> inbox_{};
     posted* collected_ = nullptr;          // not called yet, in order
     reset_on_move<int, no_waker> waker_{}; // what a wake reads from, once there is one; any thread sets it
     int eventfd_ = -1;                     // of the notifier

@@ -4,7 +4,7 @@
 //     state                              form     set by              `next` links it into
 //     idle                               none     -                   the slab's free list, if it is the slab's
 //     queued, not given to the kernel    request  basic_loop::submit  request_queue, unless it is in the batch
-//     in flight                          request  the kernel          -
+//     in flight                          request  the kernel          -, but see `habit`
 //     in flight, a poll                  poll     poll_list           -
 //     a timer that has not expired       timer    timer_queue         its siblings in the heap
 //     completed, but not by the kernel   outcome  set_outcome         completions
@@ -34,6 +34,7 @@
 namespace kaio::inline KAIO_BUILD::detail {
 
 class operation_slab;
+struct file_habit;
 struct operation_core;
 
 // Of a poll in flight: its neighbours in the poll_list.
@@ -78,6 +79,7 @@ struct operation_core {
     // A union, so that -Weffc++ doesn't ask for a value that would be overwritten.
     union {
         operation_core* next; // in the list that the table above names
+        file_habit* habit;    // in flight in a loop with helpers: see habits.hpp; null if nothing is to be learned
     };
 
     operation_core() noexcept = default;

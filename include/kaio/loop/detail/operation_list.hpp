@@ -20,6 +20,13 @@ public:
         last_ = &operation;
     }
 
+    // Before all others.
+    void push_front(operation_core& operation) noexcept {
+        operation.next = first_;
+        if (size_++ == 0) last_ = &operation;
+        first_ = &operation;
+    }
+
     operation_core& pop() noexcept {
         assert(!empty() && "kaio: nothing to pop");
         operation_core& operation = *first_;

@@ -47,20 +47,25 @@ public:
         return batch_end_ != batch_.get() && !(kernel_full_ && context.in_flight() != 0);
     }
 
-    // Offers the batch to the kernel until all is accepted or the kernel has no room (EAGAIN). Requests that are
-    // refused complete with their errors. Returns the number accepted. System calls: one io_submit, and one more for
-    // each request that is refused and each time that the kernel takes only a part. REQUIRES: ready()
-    unsigned submit(basic_context<Kernel>& context, completions& completions) noexcept {
+    // Offers the batch to the kernel until all is accepted or the kernel has no room (EAGAIN). Calls
+    // answers.refused(operation, errno) for each request that is refused: true means that it keeps its room. Calls
+    // answers.kept(operation) for each that stays in the batch. Returns the number accepted. System calls: one
+    // io_submit, and one more for each request that is refused and each time that the kernel takes only a part.
+    // REQUIRES: ready()
+    template <class Answers> unsigned submit(basic_context<Kernel>& context, Answers answers) noexcept {
         if (eventfd_ >= 0) set_notification();
         unsigned const count = batched();
         submission const answer = context.submit_prefix({batch_.get(), count});
         kernel_full_ = false;
         if (answer.accepted() != count || poll_in_batch_) [[unlikely]]
-            return sort_out(answer, context, completions);
+            return sort_out(answer, context, answers);
         batch_end_ = batch_.get();
         set_room(room_ - count);
         return count;
     }
+
+    // Requests in the batch.
+    unsigned batched() const noexcept { return static_cast<unsigned>(batch_end_ - batch_.get()); }
 
     // True if the last submit was cut short by EAGAIN, and nothing has completed since.
     bool kernel_full() const noexcept { return kernel_full_; }
@@ -74,6 +79,43 @@ public:
             unlink_polls(events);
         if (!waiting_.empty()) [[unlikely]]
             fill_batch();
+    }
+
+    // Takes out of the batch each request for which leaves(operation) is true. Those keep their room, and others come
+    // after them. It asks once for each.
+    template <class Leaves> void divert(Leaves leaves) noexcept {
+        for (iocb** next = batch_.get(); next != batch_end_;) {
+            iocb** kept = next;
+            for (; next != batch_end_; ++next)
+                if (!leaves(operation_core::of(*next)))
+                    *kept++ = *next;
+                else if (eventfd_ >= 0)
+                    add_notification(**next);
+            auto const left = static_cast<unsigned>(next - kept);
+            batch_end_ = kept;
+            set_room(room_ - left);
+            next = kept;
+            fill_batch();
+        }
+    }
+
+    // Requests that have left by `divert` give back their room, and are done with.
+    void give_back_room(unsigned count = 1) noexcept {
+        set_room(room_ + count);
+        fill_batch();
+    }
+    // Or such a request is to be given to the kernel after all: it is the next for which there is room.
+    void put_back(operation_core& operation) noexcept {
+        waiting_.push_front(operation);
+        give_back_room();
+    }
+    // Or the kernel had no room for it (EAGAIN): it waits until something has completed. Returns false if nothing is in
+    // flight, and it was so too often. Then it is not put back.
+    bool put_back_without_room(operation_core& operation, bool others_in_flight) noexcept {
+        if (!may_retry(others_in_flight)) return false;
+        kernel_full_ = true;
+        put_back(operation);
+        return true;
     }
 
     // Removes a request that the kernel has not been given. Returns false if it is none. It looks at each in turn.
@@ -129,7 +171,6 @@ private:
         void operator()(iocb** batch) const noexcept { ::operator delete(batch); }
     };
 
-    unsigned batched() const noexcept { return static_cast<unsigned>(batch_end_ - batch_.get()); }
     view<iocb* const> batch() const noexcept { return {batch_.get(), batched()}; }
 
     void set_room(unsigned room) noexcept {
@@ -150,24 +191,23 @@ private:
 
     // After the first answer to a batch: links its polls, completes each request that was refused, and submits those
     // behind it again. Returns the number accepted in all.
+    template <class Answers>
     [[gnu::__noinline__]] unsigned sort_out(submission answer, basic_context<Kernel>& context,
-                                            completions& completions) noexcept {
+                                            Answers answers) noexcept {
         view<iocb* const> rest = batch();
-        unsigned accepted = 0;
+        unsigned accepted = 0, diverted = 0;
         for (;;) {
             link_polls(rest.first(answer.accepted()));
             rest = rest.subspan(answer.accepted());
             accepted += answer.accepted();
             if (answer.accepted() != 0) refusals_ = 0;
             if (!answer) {
-                // EAGAIN means no room, and that something must complete first. With nothing in flight it means that
-                // the kernel has no memory. Then it becomes the request's result at last, so that the loop goes on.
-                if (answer.ring_full() && (context.in_flight() != 0 || ++refusals_ < most_refusals)) {
+                if (answer.ring_full() && may_retry(context.in_flight() != 0)) {
                     kernel_full_ = true;
                     break;
                 }
                 refusals_ = 0;
-                completions.add_outcome(operation_core::of(rest[0]), -answer.error_number());
+                if (answers.refused(operation_core::of(rest[0]), answer.error_number())) ++diverted;
                 rest = rest.subspan(1);
             }
             if (rest.empty()) {
@@ -176,12 +216,17 @@ private:
             }
             answer = context.submit_prefix(rest);
         }
+        for (iocb* const request : rest) answers.kept(operation_core::of(request));
         __builtin_memmove(batch_.get(), rest.data(), rest.size() * sizeof(iocb*));
         batch_end_ = batch_.get() + rest.size();
-        set_room(room_ - accepted);
+        set_room(room_ - accepted - diverted);
         fill_batch();
         return accepted;
     }
+
+    // EAGAIN means no room, and that something must complete first. With nothing in flight it means that the kernel has
+    // no memory. Then it becomes the request's result at last, so that the loop goes on.
+    bool may_retry(bool others_in_flight) noexcept { return others_in_flight || ++refusals_ < most_refusals; }
 
     void link_polls(view<iocb* const> accepted) noexcept {
         for (iocb* const request : accepted)
@@ -198,10 +243,11 @@ private:
     }
 
     [[gnu::__cold__, gnu::__noinline__]] void set_notification() noexcept {
-        for (iocb* const request : batch()) {
-            request->aio_flags |= iocb_flag_resfd;
-            request->aio_resfd = static_cast<std::uint32_t>(eventfd_);
-        }
+        for (iocb* const request : batch()) add_notification(*request);
+    }
+    void add_notification(iocb& request) const noexcept {
+        request.aio_flags |= iocb_flag_resfd;
+        request.aio_resfd = static_cast<std::uint32_t>(eventfd_);
     }
 
     owned<iocb**, nullptr, deleter> batch_{}; // as many places as the capacity

@@ -1,0 +1,161 @@
+// helpers: threads that do for loops what would block. A loop that is made with helpers is never stuck in a call, on any
+// file system, with buffered files too:
+//     kaio::helpers helpers(2);        // declared before the loops that share them
+//     kaio::loop loop(128, helpers);
+//     loop.submit(kaio::read(buffered_file, buffer, 0), handler);
+// The loop's thread gives the kernel each request with RWF_NOWAIT. If the kernel says that it would block, a helper
+// submits it, to the same context, and its completion comes to the loop as any other does. Buffers, results, errors and
+// order are the same with and without helpers. docs/decisions/helpers.md says how, and what it costs.
+#pragma once
+
+#include <climits>
+#include <new>
+
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <kaio/loop/detail/helper_detour.hpp>
+#include <kaio/loop/detail/inbox.hpp>
+#include <kaio/loop/loop.hpp>
+#include <kaio/sys/helper_team.hpp>
+#include <kaio/sys/kernel.hpp>
+#include <kaio/sys/process.hpp>
+
+namespace kaio::inline KAIO_BUILD {
+
+// A number of threads, which are started when first needed and end with this. One is enough where requests block in
+// turn, such as writes that extend one file. A helper is busy as long as its request blocks: with N of them N files, or
+// N reads, may block at a time, and what comes after that waits. All signals are blocked in them.
+// Where a thread can't be started, those that run do all the work. If there is none, the loop's thread does it, and may
+// block.
+class helpers final : public helper_team {
+public:
+    // `threads`: 1 or more. Allocates: once. Never fails: without memory there is no thread, see above.
+    explicit helpers(unsigned threads = 1) noexcept
+        : threads_(new(std::nothrow) pthread_t[threads]), most_(threads_ ? threads : 0) {}
+    helpers(const helpers&) = delete;
+    helpers& operator=(const helpers&) = delete;
+
+    // Waits for what the threads are doing, and ends them. In a forked child it does nothing.
+    // REQUIRES: the loops that use it are destroyed
+    ~helpers() {
+        if (usable()) {
+            __atomic_store_n(&ending_, true, __ATOMIC_RELEASE);
+            __atomic_add_fetch(&signals_, 1, __ATOMIC_SEQ_CST);
+            wake(INT_MAX);
+            for (unsigned i = 0; i < started_; ++i) ::pthread_join(threads_[i], nullptr);
+        }
+        if (process_) free_process_mark(process_);
+        delete[] threads_;
+    }
+
+    bool start(helper_job& job) noexcept override {
+        if (__atomic_load_n(&idle_, __ATOMIC_RELAXED) == 0) start_thread();
+        if (__atomic_load_n(&started_, __ATOMIC_RELAXED) == 0) return false;
+        __atomic_add_fetch(&job.starts, 1, __ATOMIC_RELAXED);
+        unsigned const waiting = __atomic_add_fetch(&waiting_, 1, __ATOMIC_RELAXED);
+        (void)arrived_.push(job);
+        __atomic_add_fetch(&signals_, 1, __ATOMIC_SEQ_CST);
+        if (waiting > __atomic_load_n(&looking_, __ATOMIC_SEQ_CST)) wake(1);
+        return true;
+    }
+
+    void wait_for(helper_job& job) noexcept override {
+        ::pthread_mutex_lock(&mutex_);
+        while (__atomic_load_n(&job.starts, __ATOMIC_ACQUIRE) != 0) ::pthread_cond_wait(&ended_, &mutex_);
+        ::pthread_mutex_unlock(&mutex_);
+    }
+
+    unsigned size() const noexcept override { return most_ != 0 ? most_ : 1; }
+
+    bool usable() const noexcept override {
+        return process_ && __atomic_load_n(process_, __ATOMIC_RELAXED) == mark_of_process;
+    }
+
+private:
+    // Any thread. Starts one more, unless another thread is just starting one, or there are enough.
+    void start_thread() noexcept {
+        if (__atomic_exchange_n(&starting_, true, __ATOMIC_ACQUIRE)) return;
+        if (unsigned const count = started_; count < most_) {
+            sigset_t all, before;
+            ::sigfillset(&all);
+            ::pthread_sigmask(SIG_SETMASK, &all, &before);
+            if (::pthread_create(threads_ + count, nullptr, &work, this) == 0)
+                __atomic_store_n(&started_, count + 1, __ATOMIC_RELAXED);
+            ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        }
+        __atomic_store_n(&starting_, false, __ATOMIC_RELEASE);
+    }
+
+    void wake(int sleepers) noexcept {
+        if (__atomic_load_n(&idle_, __ATOMIC_SEQ_CST) != 0)
+            ::syscall(SYS_futex, &signals_, FUTEX_WAKE_PRIVATE, sleepers, nullptr, nullptr, 0);
+    }
+
+    // Until something is signalled. Returns at once if something was since signals_ was `seen`.
+    void sleep(unsigned seen) noexcept {
+        for (int looks = 200; looks != 0; --looks) {
+            if (__atomic_load_n(&signals_, __ATOMIC_RELAXED) != seen) return;
+            linux_kernel::relax();
+        }
+        __atomic_sub_fetch(&looking_, 1, __ATOMIC_SEQ_CST);
+        __atomic_add_fetch(&idle_, 1, __ATOMIC_SEQ_CST);
+        ::syscall(SYS_futex, &signals_, FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0);
+        __atomic_sub_fetch(&idle_, 1, __ATOMIC_RELAXED);
+        __atomic_add_fetch(&looking_, 1, __ATOMIC_RELAXED);
+    }
+
+    // A thread.
+    static void* work(void* team) noexcept {
+        auto& self = *static_cast<helpers*>(team);
+        __atomic_add_fetch(&self.looking_, 1, __ATOMIC_RELAXED);
+        for (;;) {
+            unsigned const seen = __atomic_load_n(&self.signals_, __ATOMIC_SEQ_CST);
+            if (helper_job* const job = self.take())
+                self.run(*job);
+            else if (__atomic_load_n(&self.ending_, __ATOMIC_ACQUIRE))
+                return nullptr;
+            else
+                self.sleep(seen);
+        }
+    }
+    helper_job* take() noexcept {
+        ::pthread_mutex_lock(&mutex_);
+        if (!ready_) ready_ = arrived_.pop_all();
+        helper_job* const job = ready_;
+        if (job) {
+            ready_ = job->next;
+            __atomic_sub_fetch(&waiting_, 1, __ATOMIC_RELAXED);
+            __atomic_sub_fetch(&looking_, 1, __ATOMIC_RELAXED);
+        }
+        ::pthread_mutex_unlock(&mutex_);
+        return job;
+    }
+    void run(helper_job& job) noexcept {
+        job.run(job);
+        __atomic_add_fetch(&looking_, 1, __ATOMIC_RELAXED);
+        ::pthread_mutex_lock(&mutex_);
+        if (__atomic_sub_fetch(&job.starts, 1, __ATOMIC_RELEASE) == 0) ::pthread_cond_broadcast(&ended_);
+        ::pthread_mutex_unlock(&mutex_);
+    }
+
+    pthread_t* threads_;
+    unsigned most_;
+    const unsigned* process_ = make_process_mark();
+    unsigned started_ = 0;                // the first so many of threads_ run
+    bool starting_ = false;               // some thread is in start_thread
+    bool ending_ = false;                 // the threads are to end when there is no job
+    unsigned signals_ = 0;                // counts what a thread may sleep for; a futex
+    unsigned waiting_ = 0;                // jobs that no thread has taken
+    unsigned looking_ = 0;                // threads that have no job and do not sleep
+    unsigned idle_ = 0;                   // threads that sleep
+    detail::inbox<helper_job> arrived_{}; // started, by any thread
+    helper_job* ready_ = nullptr;         // the same in order, guarded by mutex_ as what follows
+    pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
+    pthread_cond_t ended_ = PTHREAD_COND_INITIALIZER; // the last run of a job has ended
+};
+
+} // namespace kaio

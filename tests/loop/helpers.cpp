@@ -1,0 +1,126 @@
+#include "support/catch.hpp"
+#include "support/scripted_kernel.hpp"
+#include "support/stepped_team.hpp"
+#include "support/temporary_file.hpp"
+
+#include <string>
+#include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <kaio/kaio.hpp>
+#include <kaio/loop/helpers.hpp>
+
+namespace {
+
+using counted_loop = kaio::basic_loop<kaio::linux_kernel, kaio::loop_counters>;
+
+// A pipe: a read of it blocks until something is written.
+struct pipe_ends {
+    int ends[2];
+
+    pipe_ends() { REQUIRE(::pipe2(ends, O_CLOEXEC) == 0); }
+    pipe_ends(const pipe_ends&) = delete;
+    pipe_ends& operator=(const pipe_ends&) = delete;
+    ~pipe_ends() {
+        ::close(ends[0]);
+        ::close(ends[1]);
+    }
+
+    int reader() const { return ends[0]; }
+    void put(const std::string& text) const {
+        REQUIRE(::write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+    }
+};
+
+} // namespace
+
+TEST_CASE("a request that blocks does not block the loop: others complete meanwhile, and it completes at last") {
+    unsigned const threads = GENERATE(1u, 3u);
+    kaio::helpers helpers(threads);
+    counted_loop loop(4, helpers);
+    pipe_ends const pipe;
+    char text[8] = {};
+    std::string order;
+    loop.submit(kaio::read(pipe.reader(), text, 0), [&](kaio::io_result result) {
+        order += "pipe ";
+        CHECK(result.bytes() == 3);
+    });
+    loop.submit(kaio::after(kaio::duration::from_ns(1'000'000)), [&](kaio::io_result) {
+        order += "timer ";
+        pipe.put("abc");
+    });
+    loop.run();
+    CHECK(order == "timer pipe ");
+    CHECK(std::string(text) == "abc");
+    CHECK(loop.observer().would_block == 1);
+}
+
+TEST_CASE("a user's own nowait keeps its meaning") {
+    kaio::helpers helpers;
+    counted_loop loop(4, helpers);
+    pipe_ends const pipe;
+    char text[8];
+    std::error_code error;
+    loop.submit(kaio::read(pipe.reader(), text, 0).flags(kaio::rw_flags::nowait),
+                [&](kaio::io_result result) { error = result.error(); });
+    loop.run();
+    CHECK(error == std::errc::resource_unavailable_try_again);
+    CHECK(loop.observer().would_block + loop.observer().no_nowait == 0);
+}
+
+TEST_CASE("a request that waits for a helper can be cancelled, and one that a helper has taken can't") {
+    test::stepped_team team;
+    counted_loop loop(4, team);
+    pipe_ends const pipe;
+    char text[8];
+    std::vector<std::string> results;
+    kaio::owned_operation first(
+        [&](kaio::io_result result) { results.push_back("first " + result.error().message()); });
+    loop.submit(kaio::read(pipe.reader(), text, 0), first);
+    loop.flush();
+    loop.poll(); // the event says that it would have blocked
+    REQUIRE(team.jobs() == 1);
+    CHECK(loop.in_flight() == 1);
+    CHECK(loop.cancel(first));
+    loop.poll();
+    CHECK(results == std::vector<std::string>{"first Operation canceled"});
+    CHECK(loop.in_flight() == 0);
+    pipe.put("x");
+    loop.submit(kaio::read(pipe.reader(), text, 0), first);
+    loop.run();
+    CHECK(results.back() == "first Success");
+    team.step(); // finds nothing
+}
+
+TEST_CASE("without a helper the loop's thread does the work") {
+    test::stepped_team team;
+    team.works = false;
+    counted_loop loop(4, team);
+    test::temporary_file const file;
+    std::vector<char> bytes(4096, 'x');
+    int done = 0;
+    for (int i = 0; i < 20; ++i)
+        loop.submit(kaio::write(file.fd(), bytes, i * 4096),
+                    [&](kaio::io_result result) { done += result.bytes() == 4096; });
+    loop.run();
+    CHECK(done == 20);
+}
+
+TEST_CASE("destroying a loop completes what waits for a helper with ECANCELED, and waits for what helpers have") {
+    pipe_ends const pipe;
+    char text[2][8];
+    std::vector<int> errors;
+    {
+        test::stepped_team team;
+        kaio::loop loop(4, team);
+        for (auto& each : text)
+            loop.submit(kaio::read(pipe.reader(), each, 0),
+                        [&](kaio::io_result result) { errors.push_back(result.error().value()); });
+        loop.poll();
+        loop.poll();
+        CHECK(errors.empty());
+    }
+    CHECK(errors == std::vector<int>{ECANCELED, ECANCELED});
+}

@@ -391,9 +391,11 @@ private:
     }
     unsigned give_to_kernel() noexcept {
         if (detour) [[unlikely]]
-            return detour.get()->submit(*this);
+            return submit_over_detour();
         return queue.submit(context, answers{completions});
     }
+
+    [[gnu::__cold__, gnu::__noinline__]] unsigned submit_over_detour() noexcept { return detour.get()->submit(*this); }
 
     // What io_submit says of requests in a loop without helpers. See request_queue::submit.
     struct answers {
@@ -423,17 +425,21 @@ private:
     void add_events(unsigned count) noexcept {
         if (count == 0) return;
         view<io_event> events = completions.room().first(count);
-        if (mailbox.waking()) [[unlikely]]
-            events = mailbox.remove_wake(events);
+        if (mailbox.waking() || detour) [[unlikely]]
+            events = completions_among(events);
         for (const io_event& event : events) sanitizers::check_buffers(operation_core::of(event).as.request);
 #ifndef NDEBUG
         for (const io_event& event : events)
             if (event.res == -EINVAL) descriptor::explain_refusal(operation_core::of(event).as.request);
 #endif
-        if (detour) [[unlikely]]
-            events = detour.get()->completed(*this, events);
         completions.add(events);
         queue.completed(events);
+    }
+
+    // Without the event of a wake, and those of requests that now go to a helper.
+    [[gnu::__cold__, gnu::__noinline__]] view<io_event> completions_among(view<io_event> events) noexcept {
+        if (mailbox.waking()) events = mailbox.remove_wake(events);
+        return detour ? detour.get()->completed(*this, events) : events;
     }
 
     void expire_timers() noexcept {

@@ -4,8 +4,8 @@
 //     kaio::loop loop(128, helpers);
 //     loop.submit(kaio::read(buffered_file, buffer, 0), handler);
 // The loop's thread gives the kernel each request with RWF_NOWAIT. If the kernel says that it would block, a helper
-// submits it, to the same context, and its completion comes to the loop as any other does. Buffers, results, errors and
-// order are the same with and without helpers. docs/decisions/helpers.md says how, and what it costs.
+// submits it, to the same context, and its completion comes to the loop as any other does. Buffers, results and errors
+// are the same with and without helpers. docs/decisions/helpers.md says how, and what it costs.
 #pragma once
 
 #include <climits>
@@ -53,7 +53,8 @@ public:
     }
 
     bool start(helper_job& job) noexcept override {
-        if (__atomic_load_n(&idle_, __ATOMIC_RELAXED) == 0) start_thread();
+        if (__atomic_load_n(&idle_, __ATOMIC_RELAXED) + __atomic_load_n(&looking_, __ATOMIC_RELAXED) == 0)
+            start_thread();
         if (__atomic_load_n(&started_, __ATOMIC_RELAXED) == 0) return false;
         __atomic_add_fetch(&job.starts, 1, __ATOMIC_RELAXED);
         unsigned const waiting = __atomic_add_fetch(&waiting_, 1, __ATOMIC_RELAXED);

@@ -129,7 +129,7 @@ private:
         file_habit& habit = habits_.of(request, [&](file_habit& fresh) { learn(policy, fresh); });
         if (habit.usual == way::at_once && still_at_once(policy, habit)) return false;
         if (habit.next(pass_) == way::helper || waits_for_disk(habit, request)) {
-            if (!habit.writes) operation.set_outcome(helper_lane<Core>::read_ahead);
+            if (!habit.writes && !habit.direct) operation.set_outcome(helper_lane<Core>::read_ahead);
             gather(core, operation, helper_reason::known_to_block);
             return true;
         }

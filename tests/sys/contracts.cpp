@@ -104,6 +104,10 @@ static_assert(kaio::completion_handler<handler>);
 static_assert(!kaio::completion_handler<takes_nothing>);
 using whole_handler = void (*)(kaio::transfer_result);
 static_assert(kaio::transfer_handler<whole_handler> && !kaio::transfer_handler<handler>);
+// An operation is an iocb and two pointers. Only AddressSanitizer has where it was submitted.
+#if !defined(KAIO_ASAN)
+static_assert(sizeof(kaio::operation) == sizeof(kaio::iocb) + 2 * sizeof(void*));
+#endif
 // Only an operation for whole transfers has room for the progress of one.
 static_assert(sizeof(kaio::owned_operation<handler>) <= sizeof(kaio::operation) + alignof(kaio::operation));
 static_assert(sizeof(kaio::owned_operation<whole_handler>) > sizeof(kaio::owned_operation<handler>));

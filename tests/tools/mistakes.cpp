@@ -18,7 +18,7 @@ char* fresh() { return static_cast<char*>(std::malloc(64)); }
 void freed() {
     char* const buffer = fresh();
     kaio::loop loop(4);
-    loop.submit(kaio::read(zero, std::span(buffer, 64), 0), ignore);
+    loop.submit(kaio::read(zero, std::span(buffer, 64), 0), ignore); // line: freed
     std::free(buffer);
     loop.run();
 }
@@ -26,7 +26,30 @@ void freed() {
 void freed_in_flight() {
     char* const buffer = fresh();
     kaio::loop loop(4);
-    loop.submit(kaio::read(zero, std::span(buffer, 64), 0), ignore);
+    loop.submit(kaio::read(zero, std::span(buffer, 64), 0), ignore); // line: freed_in_flight
+    loop.flush();
+    std::free(buffer);
+    loop.run();
+}
+
+void out_of_scope() {
+    kaio::loop loop(4);
+    kaio::owned_operation operation(ignore);
+    {
+        char buffer[64];
+        loop.submit(kaio::read(zero, buffer, 0), operation); // line: out_of_scope
+        loop.flush();
+    }
+    loop.run();
+}
+
+// In one line, because g++ 12 takes a co_await for the last line of its coroutine.
+kaio::task<> awaits(kaio::loop& loop, kaio::request read) { (void)co_await loop.submit(read); } // line: freed_awaited
+
+void freed_awaited() {
+    char* const buffer = fresh();
+    kaio::loop loop(4);
+    kaio::spawn(loop, awaits(loop, kaio::read(zero, std::span(buffer, 64), 0)));
     loop.flush();
     std::free(buffer);
     loop.run();
@@ -100,8 +123,10 @@ int main(int, char** argv) {
         const char* name;
         void (*make)();
     } mistakes[] = {{"freed", freed},
+                    {"freed_awaited", freed_awaited},
                     {"freed_in_flight", freed_in_flight},
                     {"freed_piece", freed_piece},
+                    {"out_of_scope", out_of_scope},
                     {"reused", reused},
                     {"returned", returned},
                     {"too_early", too_early},

@@ -54,7 +54,8 @@ def outcome(name, tool, *arguments):
     command = [program, *arguments]
     if tool == "memcheck":
         command = ["valgrind", "-q", "--error-exitcode=99", *command]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    environment = os.environ | ({"ASAN_SYMBOLIZER_PATH": os.path.realpath(symbolizer)} if symbolizer else {})
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
 
 
 def silent(name, tool):
@@ -75,6 +76,23 @@ def reported(mistake, tool, words):
     return case
 
 
+def line_reported(mistake, tool):
+    """The report of the mistake names the line that is marked with its name."""
+    with open(os.path.join(here, "mistakes.cpp"), encoding="utf-8") as file:
+        line = next(number for number, text in enumerate(file, 1) if text.endswith(f"// line: {mistake}\n"))
+
+    def case():
+        done = outcome("mistakes", tool, mistake)
+        submission, _, rest = done.stderr.partition("ERROR: AddressSanitizer")
+        if rest and "mistakes.cpp:" not in rest:
+            raise report.Skip("reports have no lines here; is llvm-symbolizer installed?")
+        words = f"mistakes.cpp:{line}"
+        return None if "submitted here" in submission and words in submission else f"no '{words}'\n{done.stderr}"
+
+    return case
+
+
+symbolizer = shutil.which("llvm-symbolizer")  # Clang's own name for it has a version that may not be installed
 tools = ("address,undefined", "memory", "thread", "memcheck")  # sanitizers by their names for -fsanitize, and Valgrind's
 programs = build_all()
 report.run(
@@ -85,6 +103,7 @@ report.run(
         for what, mistake, tool, words in (
             ("a freed buffer that is submitted", "freed", "address,undefined", "heap-use-after-free"),
             ("a buffer that is freed while the kernel has it", "freed_in_flight", "address,undefined", "heap-use-after-free"),
+            ("a buffer that leaves its scope while the kernel has it", "out_of_scope", "address,undefined", "stack-use-after-scope"),
             ("a pool's buffer that no handle has", "returned", "address,undefined", "use-after-poison"),
             ("a vector with a freed piece", "freed_piece", "address,undefined", "heap-use-after-free"),
             ("a request for more than the buffer has", "too_long", "address,undefined", "heap-buffer-overflow"),
@@ -94,6 +113,10 @@ report.run(
             ("a buffer read before its request has completed", "too_early", "memcheck", "uninitialised value"),
             ("a buffer written while in flight and read as complete", "reused", "thread", "data race"),
         )
+    ]
+    + [
+        (f"the line that submitted it is in the report of {mistake}", line_reported(mistake, "address,undefined"))
+        for mistake in ("freed", "freed_in_flight", "freed_awaited", "out_of_scope")
     ],
     workers=2,
 )

@@ -8,7 +8,10 @@
 #include <kaio/sys/abi.hpp>
 
 #if defined(KAIO_ASAN)
+#include <cstdio>
 #include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#include <unwind.h>
 #elif defined(KAIO_TSAN)
 #include <sanitizer/tsan_interface.h>
 #elif defined(KAIO_MSAN)
@@ -62,11 +65,57 @@ template <class Visit> void for_each_buffer(const iocb& block, std::uint64_t lim
 }
 #endif
 
-// Has AddressSanitizer report a request whose memory is freed, out of scope or foreign: the kernel touches it unseen.
-inline void check_buffers([[maybe_unused]] const iocb& block) noexcept {
+// Where a request was submitted, for AddressSanitizer's report of its buffer. It is empty without AddressSanitizer.
+class call_stack {
+public:
+    // Stores the innermost callers. They are found by unwind tables, because frame pointers may be left out.
+    void remember() noexcept {
 #if defined(KAIO_ASAN)
-    for_each_buffer(block, UINT64_MAX, [](char* data, std::size_t size) {
-        if (void* bad = __asan_region_is_poisoned(data, size)) (void)*static_cast<volatile char*>(bad);
+        count_ = 0;
+        _Unwind_Backtrace(&add, this);
+#endif
+    }
+
+    // On stderr, if it was stored.
+    void print() const noexcept {
+#if defined(KAIO_ASAN)
+        if (count_ != 0) std::fputs("kaio: the request whose buffer is reported next was submitted here:\n", stderr);
+        for (unsigned i = 0; i < count_; ++i) {
+            char lines[2048]; // of a call and those that were inlined there, each ended by a 0, and one more 0
+            __sanitizer_symbolize_pc(reinterpret_cast<void*>(frames_[i]), "    %p %F %L", lines, sizeof lines);
+            for (const char* line = lines; *line != 0; line += __builtin_strlen(line) + 1)
+                std::fprintf(stderr, "%s\n", line);
+        }
+#endif
+    }
+
+private:
+#if defined(KAIO_ASAN)
+    static constexpr unsigned most = 12; // of which kaio's own are up to 8, in a build without inlining
+
+    static _Unwind_Reason_Code add(_Unwind_Context* frame, void* to) noexcept {
+        auto& self = *static_cast<call_stack*>(to);
+        auto const address = _Unwind_GetIP(frame);
+        if (self.count_ == most || address == 0) return _URC_END_OF_STACK;
+        self.frames_[self.count_++] = address;
+        return _URC_NO_REASON;
+    }
+
+    std::uintptr_t frames_[most]{}; // return addresses
+    unsigned count_ = 0;
+#endif
+};
+
+// Has AddressSanitizer report a request whose memory is freed, out of scope or foreign: the kernel touches it unseen.
+// A request of a loop is looked at when the kernel is given it and when it has completed. One of the raw layer is
+// looked at when it is submitted: afterwards its iocb may be gone, because the kernel has a copy.
+inline void check_buffers([[maybe_unused]] const iocb& block, [[maybe_unused]] const call_stack& submitter) noexcept {
+#if defined(KAIO_ASAN)
+    for_each_buffer(block, UINT64_MAX, [&](char* data, std::size_t size) {
+        if (void* bad = __asan_region_is_poisoned(data, size)) {
+            submitter.print();
+            (void)*static_cast<volatile char*>(bad);
+        }
     });
 #endif
 }
@@ -85,7 +134,7 @@ inline void allow_access([[maybe_unused]] const void* data, [[maybe_unused]] std
 
 // To be called before io_submit, with the iocb that goes to it.
 inline void submitting([[maybe_unused]] iocb* block) noexcept {
-    check_buffers(*block);
+    check_buffers(*block, call_stack());
 #if defined(KAIO_MSAN)
     auto const op = static_cast<opcode>(block->aio_lio_opcode);
     if (op == opcode::pwrite || op == opcode::pwritev)

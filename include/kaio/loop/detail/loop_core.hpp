@@ -45,7 +45,6 @@
 #include <kaio/loop/timer.hpp>
 #include <kaio/loop/transfer.hpp>
 #include <kaio/sys/reset_on_move.hpp>
-#include <kaio/sys/sanitizers.hpp>
 
 namespace kaio::inline KAIO_BUILD::detail {
 
@@ -427,7 +426,7 @@ private:
         view<io_event> events = completions.room().first(count);
         if (mailbox.waking() || detour) [[unlikely]]
             events = completions_among(events);
-        for (const io_event& event : events) sanitizers::check_buffers(operation_core::of(event).as.request);
+        for (const io_event& event : events) operation_core::of(event).check_buffers();
 #ifndef NDEBUG
         for (const io_event& event : events)
             if (event.res == -EINVAL) descriptor::explain_refusal(operation_core::of(event).as.request);

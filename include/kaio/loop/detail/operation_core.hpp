@@ -30,6 +30,7 @@
 #include <kaio/io/result.hpp>
 #include <kaio/sys/abi.hpp>
 #include <kaio/sys/narrow.hpp>
+#include <kaio/sys/sanitizers.hpp>
 
 namespace kaio::inline KAIO_BUILD::detail {
 
@@ -81,6 +82,7 @@ struct operation_core {
         operation_core* next; // in the list that the table above names
         file_habit* habit;    // in flight in a loop with helpers: see habits.hpp; null if nothing is to be learned
     };
+    [[no_unique_address]] sanitizers::call_stack submitter{};
 
     operation_core() noexcept = default;
     explicit operation_core(completion function) noexcept : complete(function) {}
@@ -108,11 +110,13 @@ struct operation_core {
         as.request.aio_offset = request.aio_offset;
         as.request.aio_flags = request.aio_flags;
         as.request.aio_resfd = request.aio_resfd;
+        submitter.remember();
     }
     // Names the buffer of a request that owns it, where it lies now.
     template <class Buffer> void set_buffer(Buffer& buffer) noexcept {
         as.request.aio_buf = reinterpret_cast<std::uintptr_t>(std::data(buffer));
     }
+    void check_buffers() const noexcept { sanitizers::check_buffers(as.request, submitter); }
     bool is_poll() const noexcept { return as.request.aio_lio_opcode == static_cast<std::uint16_t>(opcode::poll); }
 
     // Has completed, without the kernel. take_outcome makes the kernel's reserved field 0 again.

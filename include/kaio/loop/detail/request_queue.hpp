@@ -54,6 +54,7 @@ public:
     // REQUIRES: ready()
     template <class Answers> unsigned submit(basic_context<Kernel>& context, Answers answers) noexcept {
         if (eventfd_ >= 0) set_notification();
+        for (iocb* const request : batch()) operation_core::of(request).check_buffers();
         unsigned const count = batched();
         submission const answer = context.submit_prefix({batch_.get(), count});
         kernel_full_ = false;

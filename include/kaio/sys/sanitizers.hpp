@@ -108,7 +108,8 @@ private:
 
 // Has AddressSanitizer report a request whose memory is freed, out of scope or foreign: the kernel touches it unseen.
 // A request of a loop is looked at when the kernel is given it and when it has completed. One of the raw layer is
-// looked at when it is submitted: afterwards its iocb may be gone, because the kernel has a copy.
+// looked at when it is submitted: afterwards its iocb may be gone, because the kernel has a copy. In between the program
+// can touch the buffer without a report (docs/decisions/poisoning-in-flight.md).
 inline void check_buffers([[maybe_unused]] const iocb& block, [[maybe_unused]] const call_stack& submitter) noexcept {
 #if defined(KAIO_ASAN)
     for_each_buffer(block, UINT64_MAX, [&](char* data, std::size_t size) {

@@ -116,7 +116,33 @@ TEST_CASE(
     if (!direct || direct->support() != kaio::direct_support::reported)
         SKIP_TEST("this file system does not report what direct I/O wants");
     std::string const unit = std::to_string(direct->alignment().offset);
-    CHECK(said(direct->fd(), -EINVAL) ==
-          "kaio: direct I/O: the length 100 is no multiple of " + unit + ", which the file wants (file::alignment)\n");
+    std::string const wants = " is no multiple of " + unit + ", which the file wants (file::alignment)\n";
+    CHECK(said(direct->fd(), -EINVAL) == "kaio: direct I/O: the length 100" + wants);
+
+    // Of a vector it names the piece, whether the file is an int or not.
+    auto const said_of = [](const kaio::request& request) {
+        return in_a_child([&] {
+                   kaio::loop loop(1);
+                   loop.submit(request, [](kaio::io_result r) {
+                       if (r.res() != -EINVAL) std::fprintf(stderr, "result %d", static_cast<int>(r.res()));
+                   });
+                   loop.run();
+               })
+            .text;
+    };
+    std::size_t const whole = direct->alignment().offset;
+    iovec const pieces[] = {{memory, whole}, {memory, 100}, {memory + 1, whole}};
+    std::string const second = "kaio: direct I/O: the length 100 of piece [1]" + wants;
+    CHECK(said_of(kaio::readv(direct->fd(), {pieces, 2}, 0)) == second);
+    CHECK(said_of(kaio::writev(direct->fd(), {pieces, 2}, 0)) == second);
+    CHECK(said_of(kaio::readv(*direct, {pieces, 2}, 0)) == second);
+    CHECK(said_of(kaio::readv(direct->fd(), {pieces, 2}, 1)) == second + "kaio: direct I/O: the offset 1" + wants);
+    if (direct->alignment().memory > 1) {
+        char address[64];
+        std::snprintf(address, sizeof address, "the address %p of piece [2] is no multiple of ",
+                      static_cast<void*>(memory + 1));
+        CHECK_THAT(said_of(kaio::readv(direct->fd(), pieces, 0)),
+                   test::StartsWith(second) && test::ContainsSubstring(address));
+    }
 }
 #endif

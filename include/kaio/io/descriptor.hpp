@@ -14,7 +14,6 @@
 #include <kaio/io/file_offset.hpp>
 #include <kaio/io/open_file.hpp>
 #include <kaio/sys/abi.hpp>
-#include <kaio/sys/narrow.hpp>
 
 namespace kaio::inline KAIO_BUILD {
 
@@ -59,21 +58,21 @@ public:
                         [[maybe_unused]] file_offset offset) const noexcept {
 #ifndef NDEBUG
         if (accepts(data, size, offset)) return;
-        detail::tell_unaligned(reinterpret_cast<std::uintptr_t>(data), size, offset,
-                               {memory_mask_ + 1, offset_mask_ + 1});
+        file_alignment const wanted{memory_mask_ + 1, offset_mask_ + 1};
+        detail::tell_unaligned_memory(reinterpret_cast<std::uintptr_t>(data), size, wanted);
+        detail::tell_unaligned_offset(offset, wanted);
         std::abort();
 #endif
     }
 
-    // For a debug build: says the same of a read or write that the kernel has refused with EINVAL, if it was for direct
-    // I/O. A loop calls it. System calls: fcntl, and with O_DIRECT statx or an ioctl. In a release build it does
-    // nothing.
+    // For a debug build: says the same of a read or write, and of each piece of a readv or writev, that the kernel has
+    // refused with EINVAL, if it was for direct I/O. A loop calls it. System calls: fcntl, and with O_DIRECT statx or an
+    // ioctl. In a release build it does nothing.
     static void explain_refusal([[maybe_unused]] const iocb& block) noexcept {
 #ifndef NDEBUG
         auto const op = static_cast<opcode>(block.aio_lio_opcode);
-        if (op == opcode::pread || op == opcode::pwrite)
-            detail::tell_if_unaligned(static_cast<int>(block.aio_fildes), detail::narrow<std::uintptr_t>(block.aio_buf),
-                                      detail::narrow<std::size_t>(block.aio_nbytes), block.aio_offset);
+        if (op == opcode::pread || op == opcode::pwrite || op == opcode::preadv || op == opcode::pwritev)
+            detail::tell_if_unaligned(block);
 #endif
     }
 

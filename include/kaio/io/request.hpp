@@ -187,15 +187,17 @@ auto write(const descriptor& file, Buffer&& buffer, file_offset offset) noexcept
 }
 
 // Reads into the buffers of `vector` in turn, otherwise as read. The array must stay until the request has completed,
-// because a loop may hand it to the kernel late. Errors at submission: EINVAL for more than 1024 buffers.
+// because a loop may hand it to the kernel late. With O_DIRECT each buffer is aligned. Until the submission the array
+// may change, so a debug build looks at the buffers when the kernel has refused them: see descriptor::explain_refusal.
+// Errors at submission: EINVAL for more than 1024 buffers.
 inline request readv(const descriptor& file, view<const iovec> vector, file_offset offset) noexcept {
-    file.expect_aligned(nullptr, 0, offset); // the array may be filled in later
+    file.expect_aligned(nullptr, 0, offset);
     return detail::make_request(opcode::preadv, file, detail::address(vector.data()), vector.size(), offset.value());
 }
 
 // Writes the buffers of `vector` in turn, otherwise as write and readv.
 inline request writev(const descriptor& file, view<const iovec> vector, file_offset offset) noexcept {
-    file.expect_aligned(nullptr, 0, offset); // the array may be filled in later
+    file.expect_aligned(nullptr, 0, offset);
     return detail::make_request(opcode::pwritev, file, detail::address(vector.data()), vector.size(), offset.value());
 }
 

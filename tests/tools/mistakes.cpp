@@ -116,6 +116,19 @@ void reused() {
     submitter.join();
 }
 
+// Two threads call a loop in turn, without a join or a lock. A debug build takes that for a hand-over.
+void unsynchronised() {
+    kaio::loop loop(4);
+    bool turn = false; // accessed as an atomic that orders nothing
+    std::thread other([&] {
+        (void)loop.poll();
+        __atomic_store_n(&turn, true, __ATOMIC_RELAXED);
+    });
+    while (!__atomic_load_n(&turn, __ATOMIC_RELAXED)) std::this_thread::yield();
+    (void)loop.poll();
+    other.join();
+}
+
 } // namespace
 
 int main(int, char** argv) {
@@ -131,6 +144,7 @@ int main(int, char** argv) {
                     {"returned", returned},
                     {"too_early", too_early},
                     {"too_long", too_long},
+                    {"unsynchronised", unsynchronised},
                     {"unwritten", unwritten}};
     for (auto const& mistake : mistakes)
         if (std::strcmp(mistake.name, argv[1]) == 0) mistake.make();

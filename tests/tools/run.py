@@ -112,6 +112,7 @@ report.run(
             ("a buffer read before its request has completed", "too_early", "memory", "use-of-uninitialized-value"),
             ("a buffer read before its request has completed", "too_early", "memcheck", "uninitialised value"),
             ("a buffer written while in flight and read as complete", "reused", "thread", "data race"),
+            ("a loop that two threads call in turn, unsynchronised,", "unsynchronised", "thread", "data race"),
         )
     ]
     + [

@@ -3,9 +3,13 @@
 //     loop.submit(kaio::read(file, buffer, 0), [](kaio::io_result result) { use(result); });
 //     loop.run(); // returns when nothing is in flight
 // Submitted requests are gathered and given to the kernel in one batch. Handlers run and coroutines resume inside poll
-// and run, on the caller's stack. A loop belongs to one thread, which need not be the one that made it. Only that
-// thread may call it, but `post` is for any thread. What requests and handlers refer to must outlive them: declare it
-// before the loop, or submit through a request_scope.
+// and run, on the caller's stack. What requests and handlers refer to must outlive them: declare it before the loop, or
+// submit through a request_scope.
+//
+// A loop belongs to one thread, which need not be the one that made it. Only that thread may call it, but `post` is for
+// any thread. A debug build ends the program if a thread calls a loop while another one is inside poll or run. Calls in
+// turn may be a loop that was handed over, so it lets them pass. ThreadSanitizer reports those that no join or lock
+// orders.
 #pragma once
 
 #include <cassert>

@@ -344,18 +344,33 @@ TEST_CASE("without memory for a large handler, the handler and a buffer that is 
         std::array<char, 100> more{};
         void operator()(kaio::io_result, const std::vector<char>&) const {}
         void operator()(kaio::transfer_result) const {}
+        void operator()(kaio::io_result) const {}
+        void operator()() const {}
     };
     driver d;
+    kaio::request_scope scope(d.loop);
     large handler;
-    auto request = kaio::read(d.file, std::vector<char>(64), 0);
+    auto const keeps_both = [&](auto& through) {
+        auto request = kaio::read(d.file, std::vector<char>(64), 0);
+        failing = 1;
+        CHECK(through.try_submit(std::move(request), std::move(handler)).error().value() == ENOMEM);
+        CHECK(request.buffer().size() == 64);
+        CHECK(handler.filling.size() == 100);
+        failing = 1;
+        CHECK(through.try_submit(kaio::fully(kaio::read(d.file, d.buffer, 0)), std::move(handler)).error().value() ==
+              ENOMEM);
+        failing = 1;
+        CHECK(through.try_submit(kaio::after(kaio::duration::zero()), std::move(handler)).error().value() == ENOMEM);
+        failing = 0;
+        CHECK(handler.filling.size() == 100);
+    };
+    keeps_both(d.loop);
+    keeps_both(scope);
     failing = 1;
-    CHECK(d.loop.try_submit(std::move(request), std::move(handler)).error().value() == ENOMEM);
-    CHECK(request.buffer().size() == 64);
-    CHECK(handler.filling.size() == 100);
-    failing = 1;
-    CHECK(d.loop.try_submit(kaio::fully(kaio::read(d.file, d.buffer, 0)), std::move(handler)).error().value() ==
-          ENOMEM);
+    CHECK(scope.try_on_closed(std::move(handler)).error().value() == ENOMEM);
     failing = 0;
     CHECK(handler.filling.size() == 100);
+    CHECK(scope.pending() == 0);
+    CHECK(d.loop.timers() == 0);
     CHECK(d.loop.in_flight() + d.loop.queued() == 0);
 }

@@ -91,6 +91,7 @@ breaks("loop/request_scope.hpp", "coro/spawn", "a coroutine that waits for the c
 breaks("loop/request_scope.hpp", "coro/spawn", "a task is counted", "        loop_.release();\n        completed();", "        loop_.release();")
 scoped = ("loop/detail/scoped_handler.hpp", "loop/request_scope")
 breaks(*scoped, "a scope hears of a completion before its handler", "        scope->completed();\n        handler(std::forward", "        handler(std::forward")
+breaks(*scoped, "a poll is listed where it is made", "        scope_->list(entry_);\n", "")
 breaks(*scoped, "a poll whose handler is large is forgotten", "        entry_.unlink(); // a handler that is too large for the slab is called where it lies\n", "")
 breaks("loop/detail/scope_list.hpp", "loop/request_scope", "an entry leaves the list wherever it stands", "        previous_->next_ = next_;\n", "        if (previous_->operation) previous_->next_ = next_;\n")
 breaks("loop/detail/later_exceptions.hpp", "loop/request_scope", "an exception is thrown later", "core_.start_timer(kept_.pop(), 0);", "(void)kept_.pop();")

@@ -71,7 +71,8 @@ public:
     // As the loop's members of these names. Once the scope is closed, what is submitted completes with ECANCELED,
     // inside poll or run, and the kernel is not given it. Allocates: only for handlers of more than 40 bytes (8 for
     // fully, 16 for polls and timers).
-    // Errors: those of the loop. Then nothing was submitted, and the handler is gone.
+    // Errors: those of the loop. Then nothing was submitted, and the handler is untouched, as a buffer that was to be
+    // handed over is.
     template <class What, class Handler> [[gnu::__always_inline__]] void submit(What&& what, Handler&& handler) {
         if (!accept(std::forward<What>(what), std::forward<Handler>(handler))) [[unlikely]]
             throw_refusal();
@@ -118,7 +119,8 @@ public:
     // Calls `handler()` once, inside poll or run or the scope's destructor, when the scope is closed and all that was
     // submitted through it has completed. It may destroy the scope. Only a handler of the scope that runs the loop
     // itself may still be on the stack then. The loop's run does not wait for it.
-    // Errors: throws std::system_error (ENOMEM). Allocates: only for a handler of more than 40 bytes.
+    // Errors: throws std::system_error (ENOMEM), and the handler is untouched. Allocates: only for a handler of more than
+    // 40 bytes.
     template <class Handler> void on_closed(Handler&& handler) {
         if (!add_waiter(std::forward<Handler>(handler))) [[unlikely]]
             throw_refusal();
@@ -163,22 +165,22 @@ private:
             if constexpr (std::is_same_v<bare<What>, request>)
                 if (is_poll(what)) // a copy, so that the address of `what` is taken on no other path
                     return accept_listed(request(what), std::forward<Handler>(handler));
-            core& all = core_of(loop_);
-            detail::operation_core* const operation = all.slab.first_free();
-            using counted = detail::counted_handler<basic_request_scope, std::decay_t<Handler>>;
-            if (!all.submit(std::forward<What>(what), counted{this, std::forward<Handler>(handler)})) [[unlikely]]
-                return false;
-            submitted(all, *operation);
-            return true; // not after a slow path, so that the fast path has nothing to keep for here
+            return accept_as<detail::counted_handler>(std::forward<What>(what), std::forward<Handler>(handler));
         }
     }
     template <class What, class Handler> [[gnu::__noinline__]] bool accept_listed(const What& what, Handler&& handler) {
+        return accept_as<detail::listed_handler>(what, std::forward<Handler>(handler));
+    }
+    template <template <class, class> class Scoped, class What, class Handler>
+    [[gnu::__always_inline__]] bool accept_as(What&& what, Handler&& handler) {
+        using stored = Scoped<basic_request_scope, std::decay_t<Handler>>;
+        using parts = detail::scoped_parts<stored, basic_request_scope, Handler>;
         core& all = core_of(loop_);
         detail::operation_core* const operation = all.slab.first_free();
-        using listed = detail::listed_handler<basic_request_scope, std::decay_t<Handler>>;
-        if (!all.submit(what, listed(this, operation, std::forward<Handler>(handler)))) return false;
+        if (!all.submit(std::forward<What>(what), parts{this, operation, std::forward<Handler>(handler)})) [[unlikely]]
+            return false;
         submitted(all, *operation);
-        return true;
+        return true; // not after a slow path, so that the fast path has nothing to keep for here
     }
     static bool is_poll(const request& request) noexcept {
         return request.block().aio_lio_opcode == static_cast<std::uint16_t>(opcode::poll);
@@ -224,7 +226,7 @@ private:
         static_assert(std::is_invocable_v<stored&>, "kaio: on_closed needs something callable with no argument");
         using told = detail::closed_handler<basic_request_scope, stored>;
         auto& slab = core_of(loop_).slab;
-        auto const waiter = slab.template acquire<told>(told{this, std::forward<Handler>(handler)});
+        auto const waiter = slab.template acquire<told>(this, std::forward<Handler>(handler));
         if (!waiter.operation) return false;
         slab.grow_if_exhausted();
         wait_for_close(*waiter.operation);

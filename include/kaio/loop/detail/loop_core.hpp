@@ -123,7 +123,7 @@ public:
 
     // Submits with an operation of the slab. Returns false if there is none, and then `handler` is untouched.
     template <class Handler> [[gnu::__always_inline__]] bool submit(const request& request, Handler&& handler) {
-        using stored = std::decay_t<Handler>;
+        using stored = stored_handler<Handler>;
         constexpr bool fits = completion_handler<stored>;
         static_assert(a_handler_takes<io_result>::but_this_is<stored>::value,
                       "kaio: a handler must be callable with a kaio::io_result");
@@ -131,7 +131,7 @@ public:
         return true;
     }
     template <class Handler> bool submit(const whole_transfer& transfer, Handler&& handler) {
-        using stored = std::decay_t<Handler>;
+        using stored = stored_handler<Handler>;
         constexpr bool fits = std::is_invocable_v<stored&, transfer_result>;
         static_assert(a_handler_takes<transfer_result>::but_this_is<stored>::value,
                       "kaio: the handler of fully() must be callable with a kaio::transfer_result");
@@ -141,7 +141,7 @@ public:
         return true;
     }
     template <class Handler> bool submit(timer timer, Handler&& handler) {
-        using stored = std::decay_t<Handler>;
+        using stored = stored_handler<Handler>;
         constexpr bool fits = completion_handler<stored>;
         static_assert(a_handler_takes<io_result>::but_this_is<stored>::value,
                       "kaio: a handler must be callable with a kaio::io_result");
@@ -167,8 +167,9 @@ public:
     // The same with a buffer that is handed over. If it returns false, the buffer is untouched, too.
     template <class Buffer, class Handler>
     [[gnu::__always_inline__]] bool submit(owning<request, Buffer>&& owned, Handler&& handler) {
-        using stored = owning_handler<Buffer, std::decay_t<Handler>>;
-        constexpr bool fits = takes_buffer<Handler, io_result, Buffer> || completion_handler<Handler>;
+        using function = stored_handler<Handler>;
+        using stored = owning_handler<Buffer, function>;
+        constexpr bool fits = takes_buffer<function, io_result, Buffer> || completion_handler<function>;
         static_assert(fits,
                       "kaio: the handler of a request that owns its buffer must be callable with a kaio::io_result "
                       "and the buffer, or without the buffer");
@@ -177,9 +178,10 @@ public:
         return true;
     }
     template <class Buffer, class Handler> bool submit(owning<whole_transfer, Buffer>&& owned, Handler&& handler) {
-        using stored = whole_transfer_handler<loop_core, owning_handler<Buffer, std::decay_t<Handler>>>;
-        constexpr bool fits = takes_buffer<Handler, transfer_result, Buffer> ||
-                              std::is_invocable_v<std::decay_t<Handler>&, transfer_result>;
+        using function = stored_handler<Handler>;
+        using stored = whole_transfer_handler<loop_core, owning_handler<Buffer, function>>;
+        constexpr bool fits =
+            takes_buffer<function, transfer_result, Buffer> || std::is_invocable_v<function&, transfer_result>;
         static_assert(fits, "kaio: the handler of a fully() that owns its buffer must be callable with a "
                             "kaio::transfer_result and the buffer, or without the buffer");
         if constexpr (fits)

@@ -7,15 +7,31 @@
 #include <utility>
 
 #include <kaio/io/result.hpp>
+#include <kaio/loop/detail/handler_check.hpp>
 #include <kaio/loop/detail/operation_core.hpp>
 #include <kaio/loop/detail/scope_list.hpp>
 
 namespace kaio::inline KAIO_BUILD::detail {
 
+// What a Stored is made of when the loop has memory for it. Until then the caller's handler is untouched.
+template <class Stored, class Scope, class Handler> struct scoped_parts {
+    Scope* scope;
+    operation_core* operation; // that will hold it
+    Handler&& handler;
+};
+template <class Stored, class Scope, class Handler> struct stored_handler_of<scoped_parts<Stored, Scope, Handler>> {
+    using type = Stored;
+};
+
 // Of what the scope only counts. Its arguments are the result, and whatever else the loop hands to such a handler.
 template <class Scope, class Handler> struct counted_handler {
     Scope* scope;
     Handler handler;
+
+    template <class H>
+    counted_handler(scoped_parts<counted_handler, Scope, H>&& parts) noexcept(
+        std::is_nothrow_constructible_v<Handler, H>)
+        : scope(parts.scope), handler(std::forward<H>(parts.handler)) {}
 
     template <class... Results>
         requires(std::is_invocable_v<Handler&, Results...>)
@@ -25,18 +41,17 @@ template <class Scope, class Handler> struct counted_handler {
     }
 };
 
-// Of a poll or a timer. It is moved twice: from submit to where it stays until the operation has completed, and from
-// there to where it is called. It is in the scope's list between the two: what was moved from leaves the list when it
-// is destroyed, before the call.
+// Of a poll or a timer. It is in the scope's list where it is made. From there it is moved to where it is called: what
+// was moved from leaves the list when it is destroyed, before the call.
 template <class Scope, class Handler> class listed_handler {
 public:
     template <class H>
-    listed_handler(Scope* scope, operation_core* operation, H&& handler)
-        : scope_(scope), entry_(operation), handler_(std::forward<H>(handler)) {}
-    listed_handler(listed_handler&& other) noexcept(std::is_nothrow_move_constructible_v<Handler>)
-        : scope_(other.scope_), entry_(other.entry_.operation), handler_(std::move(other.handler_)) {
-        if (!other.entry_.linked()) scope_->list(entry_);
+    listed_handler(scoped_parts<listed_handler, Scope, H>&& parts)
+        : scope_(parts.scope), entry_(parts.operation), handler_(std::forward<H>(parts.handler)) {
+        scope_->list(entry_);
     }
+    listed_handler(listed_handler&& other) noexcept(std::is_nothrow_move_constructible_v<Handler>)
+        : scope_(other.scope_), entry_(), handler_(std::move(other.handler_)) {}
     listed_handler(const listed_handler&) = delete;
     listed_handler& operator=(const listed_handler&) = delete;
 
@@ -58,6 +73,8 @@ private:
 template <class Scope, class Handler> struct closed_handler {
     Scope* scope;
     Handler handler;
+
+    template <class H> closed_handler(Scope* closing, H&& told) : scope(closing), handler(std::forward<H>(told)) {}
 
     void operator()(io_result) {
         scope->completed();

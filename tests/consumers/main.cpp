@@ -1,6 +1,10 @@
 // Prints the version that the headers claim.
-#include <kaio/version.hpp>
+#include <kaio/kaio.hpp>
 
 #include <cstdio>
 
-int main() { std::printf("%d.%d.%d\n", KAIO_VERSION_MAJOR, KAIO_VERSION_MINOR, KAIO_VERSION_PATCH); }
+int main() {
+    kaio::aligned_buffer const buffer(4096, 4096);
+    if (buffer.size() != 4096) return 1;
+    std::printf("%d.%d.%d\n", KAIO_VERSION_MAJOR, KAIO_VERSION_MINOR, KAIO_VERSION_PATCH);
+}

@@ -123,18 +123,19 @@ def contains(lines, block):
 
 
 def code_is_built():
-    """Every block of C++ or Meson in the documents is part of a program that this test or tests/install runs."""
-    folders = [os.path.join(root, name) for name in ("docs/examples", "tests/install/application")]
+    """Every block of code in the documents is part of a program that this test or tests/consumers builds and runs."""
     sources = []
-    for name in [os.path.join(folder, name) for folder in folders for name in sorted(os.listdir(folder))]:
-        with open(name, encoding="utf-8") as file:
-            sources.append(file.readlines())
+    for folder in ("docs/examples", "tests/consumers"):
+        for at, _, names in os.walk(os.path.join(root, folder)):
+            for name in names:
+                with open(os.path.join(at, name), encoding="utf-8") as file:
+                    sources.append(file.readlines())
     documents = [name for name in os.listdir(root) if name.endswith(".md")]
     for folder, _, names in os.walk(os.path.join(root, "docs")):
         documents += [os.path.relpath(os.path.join(folder, name), root) for name in names if name.endswith(".md")]
     for document in sorted(documents):
         with open(os.path.join(root, document), encoding="utf-8") as file:
-            blocks = re.findall(r"^```(?:cpp|meson)\n(.*?)^```$", file.read(), re.S | re.M)
+            blocks = re.findall(r"^```(?:cpp|meson|ini|cmake|make)\n(.*?)^```$", file.read(), re.S | re.M)
         for block in blocks:
             if not any(contains(lines, block) for lines in sources):
                 return f"{document}: no program that is built contains this:\n{block}"

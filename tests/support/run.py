@@ -85,6 +85,14 @@ def table(machine):
         options=["-Doptimization=2", "-Ddebug=false", "-Dbench=auto"],
     )
     yield Configuration(
+        folder="one-file",
+        title="one file",
+        description=f"g++, Catch2 {machine.system_catch2}, kaio as one file",
+        compiler="g++",
+        options=["-Doptimization=0", "-Ddebug=false", "-Done_file=true", "-Dbench=auto"],
+        no_suite="scripts",
+    )
+    yield Configuration(
         folder="x86-64" if machine.static else "clang",  # tests/vm/run uses static programs in build/x86-64
         title="clang++",
         description=f"{machine.clang}, Catch2 {machine.newest_catch2}, release without asserts",

@@ -270,7 +270,7 @@ children = Children()
 def definition():
     """Changes with what Meson reads, whatever the files' times say: copied files may be older than a kept build folder."""
     files = [ROOT / "meson.build", ROOT / "meson_options.txt"]
-    for folder in ("bench", "docs", "tests"):
+    for folder in ("bench", "docs", "include", "tests"):
         files += sorted((ROOT / folder).rglob("meson.build"))
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
 

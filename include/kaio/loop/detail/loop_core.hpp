@@ -73,6 +73,7 @@ public:
         void operator()(detail::detour<loop_core>* deleted) const noexcept { delete deleted; }
     };
     owned<detail::detour<loop_core>*, nullptr, deleter> detour{}; // null: a loop without helpers
+    bool prepares = false; // it has a detour or a notifier, so a batch is looked through before it is submitted
 
     // one_turn: as one_handler, but stop() does not end it and is not forgotten.
     enum goal : unsigned char { nothing_left, one_handler, one_turn };
@@ -96,6 +97,7 @@ public:
         result<loop_core> made = try_make(capacity, options, spin_limit, std::move(kernel));
         if (!made) return made;
         made->detour.reset(helper_detour<loop_core>::make(team));
+        made->prepares = true;
         if (!made->detour) return failure(ENOMEM);
         if (int const error = made->mailbox.open(made->context)) return failure(error);
         return made;
@@ -103,7 +105,8 @@ public:
     loop_core(loop_core&& other) noexcept
         : slab(std::move(other.slab)), context(std::move(other.context)), queue(std::move(other.queue)),
           completions(std::move(other.completions)), mailbox(std::move(other.mailbox)), waiter(other.waiter),
-          capacity(std::move(other.capacity)), observer(std::move(other.observer)), detour(std::move(other.detour)) {
+          capacity(std::move(other.capacity)), observer(std::move(other.observer)), detour(std::move(other.detour)),
+          prepares(other.prepares) {
         assert(is_idle() && other.is_idle() && "kaio: a loop was moved while requests were in it");
         assert(other.scopes == 0 && "kaio: a loop was moved while a request_scope submits to it");
     }
@@ -327,6 +330,7 @@ public:
         if (queue.eventfd() >= 0) return false;
         queue.set_eventfd(eventfd);
         mailbox.set_eventfd(eventfd);
+        prepares = true;
         return true;
     }
     void detach(int eventfd) noexcept {
@@ -334,6 +338,7 @@ public:
         mailbox.stop_listening(context);
         queue.set_eventfd(-1);
         mailbox.set_eventfd(-1);
+        prepares = static_cast<bool>(detour);
     }
     prepared_wait prepare_to_wait() noexcept {
         flush();
@@ -391,12 +396,14 @@ private:
         }
     }
     unsigned give_to_kernel() noexcept {
-        if (detour) [[unlikely]]
-            return submit_over_detour();
+        if (prepares) [[unlikely]]
+            return prepare_and_give();
         return queue.submit(context, answers{completions});
     }
-
-    [[gnu::__cold__, gnu::__noinline__]] unsigned submit_over_detour() noexcept { return detour.get()->submit(*this); }
+    [[gnu::__cold__, gnu::__noinline__]] unsigned prepare_and_give() noexcept {
+        if (queue.eventfd() >= 0) queue.notify();
+        return detour ? detour.get()->submit(*this) : queue.submit(context, answers{completions});
+    }
 
     // What io_submit says of requests in a loop without helpers. See request_queue::submit.
     struct answers {

@@ -47,13 +47,17 @@ public:
         return batch_end_ != batch_.get() && !(kernel_full_ && context.in_flight() != 0);
     }
 
+    // Adds the notification to each request of the batch. To be called before submit, if there is an eventfd.
+    void notify() noexcept {
+        for (iocb* const request : batch()) add_notification(*request);
+    }
+
     // Offers the batch to the kernel until all is accepted or the kernel has no room (EAGAIN). Calls
     // answers.refused(operation, errno) for each request that is refused: true means that it keeps its room. Calls
     // answers.kept(operation) for each that stays in the batch. Returns the number accepted. System calls: one
     // io_submit, and one more for each request that is refused and each time that the kernel takes only a part.
     // REQUIRES: ready()
     template <class Answers> unsigned submit(basic_context<Kernel>& context, Answers answers) noexcept {
-        if (eventfd_ >= 0) set_notification();
         for (iocb* const request : batch()) operation_core::of(request).check_buffers();
         unsigned const count = batched();
         submission const answer = context.submit_prefix({batch_.get(), count});
@@ -243,9 +247,6 @@ private:
             }
     }
 
-    [[gnu::__cold__, gnu::__noinline__]] void set_notification() noexcept {
-        for (iocb* const request : batch()) add_notification(*request);
-    }
     void add_notification(iocb& request) const noexcept {
         request.aio_flags |= iocb_flag_resfd;
         request.aio_resfd = static_cast<std::uint32_t>(eventfd_);

@@ -3,6 +3,7 @@
 #include "support/stepped_team.hpp"
 #include "support/temporary_file.hpp"
 
+#include <cerrno>
 #include <string>
 #include <vector>
 
@@ -123,4 +124,24 @@ TEST_CASE("destroying a loop completes what waits for a helper with ECANCELED, a
         CHECK(errors.empty());
     }
     CHECK(errors == std::vector<int>{ECANCELED, ECANCELED});
+}
+
+TEST_CASE("what is refused on its way through a helper completes with the error, in a run and in the destructor") {
+    bool const destroyed = GENERATE(false, true);
+    pipe_ends const pipe;
+    int const reader = ::dup(pipe.reader());
+    char text[8];
+    std::vector<int> errors;
+    {
+        test::stepped_team team;
+        kaio::loop loop(4, team);
+        loop.submit(kaio::read(reader, text, 0),
+                    [&](kaio::io_result result) { errors.push_back(result.error().value()); });
+        loop.poll();
+        loop.poll(); // the event says that it would have blocked
+        ::close(reader);
+        team.step();
+        if (!destroyed) loop.run();
+    }
+    CHECK(errors == std::vector<int>{EBADF});
 }

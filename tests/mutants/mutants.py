@@ -104,6 +104,8 @@ breaks(*thread, "another thread is noticed", "inside == pthread_t{} || inside ==
 breaks(*thread, "a run inside a run leaves the outer one inside", "running_.enter(outer_);", "running_.enter({});")
 breaks(*thread, "nobody is inside afterwards", "~scope() { running_.enter(outer_); }", "~scope() {}")
 breaks("loop/detail/loop_core.hpp", "loop/running_thread", "a child of another thread may destroy the loop", "(running.is_this_or_none() || !context.usable())", "(running.is_this_or_none())")
+breaks("loop/detail/loop_core.hpp", "loop/helpers", "what a helper could not submit completes in a run", "if (completions.size() != 0) return 0; // a post", "// a post")
+breaks("loop/detail/loop_core.hpp", "loop/helpers", "what a helper could not submit completes at the end", "if (completions.size() != 0) continue; // a post", "// a post")
 breaks("loop/detail/loop_core.hpp", "loop/destroying", "polls are not forgotten requests", "queue.size_without_polls() : 0", "queue.size() : 0")
 breaks("loop/detail/loop_core.hpp", "loop/destroying", "an exception explains itself", "if (std::uncaught_exceptions() != 0) return;", "")
 

@@ -467,6 +467,7 @@ private:
 
     // Waits for something to complete, a post, a timer or the deadline. Returns an errno, or 0.
     int wait(std::int64_t deadline, const sigset_t* mask) noexcept {
+        if (completions.size() != 0) return 0; // a post of the detour's has brought something
         // If the kernel has refused all there is, the next flush says more.
         if (context.in_flight() == 0 && queue.size() != 0) return 0;
         std::int64_t const until = timers.earliest() < deadline ? timers.earliest() : deadline;
@@ -514,6 +515,7 @@ private:
             gather();
             std::size_t const before = completions.handled();
             if (completions.dispatch(mailbox, completer()) != before) continue;
+            if (completions.size() != 0) continue; // a post of the detour's has brought something
             if (context.in_flight() == 0) return;
             // What a helper's submission was refused for comes by a post.
             if (detour && !mailbox.listen(context)) continue;

@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #include <kaio/kaio.hpp>
+#include <kaio/loop/helpers.hpp>
+#include <kaio/sim/helpers.hpp>
 #include <kaio/sim/kernel.hpp>
 
 namespace faults {
@@ -108,6 +110,16 @@ struct simulated_machine {
     void signal() { event.set(); }
 };
 
+// A machine on which every write blocks, and so do other requests by chance. Its loop has helpers.
+struct blocking_machine : simulated_machine {
+    kaio::sim::helpers team{world, 2};
+
+    blocking_machine() {
+        world.options().blocking = 0.3;
+        file.options().blocks = kaio::sim::blocking_writes::all;
+    }
+};
+
 struct real_machine {
     using kernel = kaio::linux_kernel;
     test::temporary_file file{4096};
@@ -174,6 +186,14 @@ template <class Loop> void finish(Loop& loop) {
     CHECK(loop.in_flight() + loop.queued() + loop.timers() == 0);
 }
 
+template <class Loop, class Machine, class Kernel>
+kaio::result<Loop> make_loop(Machine& machine, Kernel kernel, kaio::loop_options options) {
+    if constexpr (requires { machine.team; })
+        return Loop::try_make(8, machine.team, options, kernel);
+    else
+        return Loop::try_make(8, options, kernel);
+}
+
 // Runs the scenario with one fault. Returns true if the fault happened.
 template <class Scenario, class Machine> bool survives(const fault& what, unsigned nth, kaio::reaping events) {
     CAPTURE(nth, what.name, events == kaio::reaping::ring);
@@ -184,7 +204,7 @@ template <class Scenario, class Machine> bool survives(const fault& what, unsign
     using loop_type = kaio::basic_loop<kernel>;
     kaio::loop_options const options{.spin_limit = kaio::duration::zero(), .setup = {.events = events}};
     for (int tries = 0;; ++tries) {
-        auto made = loop_type::try_make(8, options, kernel(machine.base(), plan));
+        auto made = make_loop<loop_type>(machine, kernel(machine.base(), plan), options);
         if (!made) {
             CHECK(made.error().value() == -what.answer);
             CHECK(plan.contexts == 0);

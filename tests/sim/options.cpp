@@ -7,6 +7,10 @@
 #include <span>
 #include <vector>
 
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+
 #include "support/catch.hpp"
 #include "worlds.hpp"
 
@@ -113,4 +117,208 @@ TEST_CASE("a change counts from then on, also for requests in flight") {
     CHECK(failed > 8); // some had completed at once
     world.options().io_errors = 0;
     CHECK(ask(loop, kaio::write(file, buffer, 0)).bytes() == 64);
+}
+
+namespace {
+
+// What became of one request on a context of its own.
+struct outcome {
+    std::int64_t res;   // of the event; or io_submit's error
+    std::int64_t stuck; // nanoseconds inside io_submit
+    std::int64_t took;  // until the event was there
+};
+
+outcome submit_alone(kaio::sim::world& world, const kaio::request& request) {
+    test::simulated_context context(1, {}, world);
+    kaio::iocb block = request;
+    kaio::iocb* batch[] = {&block};
+    std::int64_t const before = world.now();
+    if (auto const answer = context.submit(batch); !answer)
+        return {-answer.error_number(), world.now() - before, world.now() - before};
+    std::int64_t const stuck = world.now() - before;
+    std::array<kaio::io_event, 1> event;
+    REQUIRE(*context.wait(event) == 1);
+    return {event[0].res, stuck, world.now() - before};
+}
+
+constexpr auto nowait = kaio::rw_flags::nowait;
+constexpr std::int64_t soon = 5000; // nanoseconds: some system calls
+
+} // namespace
+
+TEST_CASE(
+    "a request that blocks is stuck in io_submit until it has completed; with NOWAIT its event has EAGAIN, soon") {
+    kaio::sim::world world(15, {.blocking = 1, .least_blocking = 1'000'000, .most_blocking = 2'000'000});
+    auto const file = world.open("file");
+    auto buffer = bytes(64, 'x');
+    for (auto const& request : {kaio::write(file, buffer, 0), kaio::read(file, buffer, 0)})
+        for (int i = 0; i < 100; ++i) {
+            outcome const plain = submit_alone(world, request);
+            REQUIRE(plain.res == 64);
+            REQUIRE((plain.stuck >= 1'000'000 && plain.stuck < 2'010'000));
+            REQUIRE(plain.took - plain.stuck < soon);
+            outcome const tried = submit_alone(world, kaio::request(request).flags(nowait));
+            REQUIRE(tried.res == -EAGAIN);
+            REQUIRE(tried.took < soon);
+        }
+    CHECK(submit_alone(world, kaio::fdatasync(file)).stuck < soon);
+    CHECK(submit_alone(world, kaio::poll(file, POLLIN)).stuck < soon);
+    CHECK(submit_alone(world, kaio::read(file, std::span(buffer).first(0), 0)).stuck < soon);
+    world.options().blocking = 0.5;
+    int blocked = 0;
+    for (int i = 0; i < 1000; ++i) blocked += submit_alone(world, kaio::read(file, buffer, 0)).stuck > soon;
+    CHECK((blocked > 400 && blocked < 600));
+    CHECK(file.content() == buffer);
+}
+
+TEST_CASE("what was tried with NOWAIT and would block has written nothing, after a crash too") {
+    for (std::uint64_t seed = 0; seed < 100; ++seed) {
+        kaio::sim::world world(seed, {.blocking = 1});
+        auto const file = world.open("file");
+        auto buffer = bytes(64, 'x');
+        test::simulated_loop loop(4, {}, world);
+        loop.submit(kaio::write(file, buffer, 0).flags(nowait), [](kaio::io_result) {});
+        loop.flush();
+        if (seed % 2) world.crash();
+        loop.run();
+        REQUIRE(file.size() == 0);
+    }
+}
+
+TEST_CASE("the writes of a file that block: extending ones, those into holes, all, or none") {
+    using kaio::sim::blocking_writes;
+    kaio::sim::world world(16);
+    auto const file = world.open("file");
+    auto buffer = bytes(4096, 'x');
+    auto const would_block = [&](std::int64_t offset) {
+        outcome const tried = submit_alone(world, kaio::write(file, buffer, offset).flags(nowait));
+        bool const says_so = tried.res == -EAGAIN;
+        CHECK((says_so || tried.res == 4096));
+        return says_so;
+    };
+    auto const set_scene = [&] { // 4 KiB of data, a hole of 8 KiB, and then the end
+        file.resize(0);
+        file.put(0, buffer);
+        file.resize(3 * 4096);
+    };
+    auto const seen = [&](blocking_writes which) {
+        file.options().blocks = which;
+        set_scene();
+        std::array<bool, 4> const answers{would_block(0), would_block(2048), would_block(8192), would_block(8193)};
+        CHECK(submit_alone(world, kaio::read(file, buffer, 0).flags(nowait)).res == 4096);
+        return answers;
+    };
+    CHECK(seen(blocking_writes::none) == std::array<bool, 4>{});
+    CHECK(seen(blocking_writes::extending) == std::array<bool, 4>{false, false, false, true});
+    CHECK(seen(blocking_writes::into_holes) == std::array<bool, 4>{false, true, true, true});
+    CHECK(seen(blocking_writes::all) == std::array<bool, 4>{true, true, true, true});
+    CHECK(submit_alone(world, kaio::write(file, buffer, 0)).stuck >= world.options().least_blocking);
+    CHECK(submit_alone(world, kaio::write(file, buffer, 0).flags(nowait | kaio::rw_flags::append)).res == -EAGAIN);
+}
+
+TEST_CASE("files that know no NOWAIT say so at submission, or in the event of a write") {
+    using kaio::sim::nowait_answer;
+    kaio::sim::world world(17);
+    auto buffer = bytes(64, 'x');
+    auto const in_event = world.open("ext4", {.nowait = nowait_answer::refused_in_event});
+    auto const at_submission = world.open("fuse", {.nowait = nowait_answer::refused_at_submission});
+    auto const memory = world.open("tmpfs", {.in_memory = true});
+    test::simulated_context context(1, {}, world);
+    auto const is_refused = [&](const kaio::request& request) {
+        kaio::iocb block = kaio::request(request).flags(nowait);
+        kaio::iocb* batch[] = {&block};
+        return context.submit(batch).error_number() == EOPNOTSUPP;
+    };
+    CHECK(is_refused(kaio::write(at_submission, buffer, 0)));
+    CHECK(is_refused(kaio::read(at_submission, buffer, 0)));
+    CHECK(is_refused(kaio::write(memory, buffer, 0)));
+    CHECK(submit_alone(world, kaio::write(in_event, buffer, 0).flags(nowait)).res == -EOPNOTSUPP);
+    CHECK(in_event.size() == 0);
+    CHECK(submit_alone(world, kaio::write(in_event, buffer, 0)).res == 64);
+    CHECK(submit_alone(world, kaio::read(in_event, buffer, 0).flags(nowait)).res == 64);
+    for (int i = 0; i < 100; ++i) CHECK(submit_alone(world, kaio::write(memory, buffer, 0)).took < soon);
+}
+
+TEST_CASE(
+    "a read of what is not in the page cache blocks until it is; NOWAIT takes what is there and fetches the rest") {
+    kaio::sim::world world(18, {.least_latency = 50'000, .most_latency = 60'000});
+    auto const file = world.open("file", {.cached = true});
+    file.put(0, bytes(5 * 4096, 'x'));
+    auto buffer = bytes(4096, '?'), all = bytes(4 * 4096, '?');
+    auto const wait = [&] { // until all is there that was asked for
+        test::simulated_loop loop(1, {}, world);
+        loop.submit(kaio::after(kaio::duration::from_ns(100'000)), [](kaio::io_result) {});
+        loop.run();
+    };
+    kaio::sim::kernel const kernel(world);
+    int stuck = 0;
+    for (int i = 0; i < 20; ++i) {
+        file.evict();
+        stuck += submit_alone(world, kaio::read(file, buffer, 0)).stuck >= 50'000;
+        CHECK(submit_alone(world, kaio::read(file, buffer, 0)).took < soon);
+    }
+    CHECK(stuck > 10); // some of them at once, as all is in a simulated world
+    file.evict();
+    outcome tried{};
+    do tried = submit_alone(world, kaio::read(file, buffer, 0).flags(nowait));
+    while (tried.res == 4096 && (file.evict(), true));
+    CHECK(tried.res == -EAGAIN);
+    CHECK(tried.took < soon);
+    wait();
+    CHECK(submit_alone(world, kaio::read(file, buffer, 0).flags(nowait)).res == 4096);
+    std::int64_t some = submit_alone(world, kaio::read(file, all, 100).flags(nowait)).res;
+    CHECK((some == 4096 - 100 || some == 4 * 4096)); // the rest is on its way, or there at once
+    wait();
+    CHECK(submit_alone(world, kaio::read(file, all, 100).flags(nowait)).res == 4 * 4096);
+    file.evict();
+    kernel.read_ahead(file.fd(), 0, 4 * 4096);
+    wait();
+    CHECK(submit_alone(world, kaio::read(file, all, 0).flags(nowait)).res == 4 * 4096);
+    file.evict();
+    CHECK(submit_alone(world, kaio::write(file, all, 0)).res == 4 * 4096);
+    CHECK(submit_alone(world, kaio::read(file, all, 0).flags(nowait)).res == 4 * 4096);
+    world.crash();
+    int gone = 0;
+    for (int i = 0; i < 20; ++i, file.evict())
+        gone += submit_alone(world, kaio::read(file, all, 0).flags(nowait)).res == -EAGAIN;
+    CHECK(gone > 10);
+}
+
+TEST_CASE("a device takes as many requests as its queue has room for, and io_submit blocks on the others") {
+    kaio::sim::world world(19, {.least_latency = 1'000'000, .most_latency = 1'000'000});
+    auto const device = world.open("device", {.direct = true, .queue_depth = 4});
+    device.resize(4096);
+    kaio::aligned_buffer buffer(512, 512);
+    test::simulated_context context(16, {}, world);
+    std::array<kaio::iocb, 8> blocks{};
+    std::array<kaio::iocb*, 8> batch{};
+    std::array<kaio::io_event, 8> events;
+    for (bool const tries : {false, true}) {
+        for (std::size_t i = 0; i < 8; ++i) {
+            blocks[i] = kaio::read(device, buffer, 0).flags(tries ? nowait : kaio::rw_flags{});
+            batch[i] = &blocks[i];
+        }
+        std::int64_t const before = world.now();
+        REQUIRE(context.submit(batch));
+        CHECK((world.now() - before >= 900'000) == !tries);
+        int refused = 0;
+        for (unsigned left = 8; left != 0;)
+            for (unsigned n = *context.wait(events), i = 0; i < n; ++i, --left) refused += events[i].res == -EAGAIN;
+        CHECK((refused > 0) == tries);
+    }
+}
+
+TEST_CASE("a loop with helpers learns of a simulated file what it asks") {
+    kaio::sim::world world(20);
+    kaio::sim::kernel const kernel(world);
+    auto const plain = world.open("plain"), direct = world.open("direct", {.direct = true});
+    auto const memory = world.open("tmpfs", {.in_memory = true}), device = world.open("device", {.queue_depth = 1});
+    CHECK(kernel.status_flags(plain.fd()) == O_RDWR);
+    CHECK(kernel.status_flags(direct.fd()) == (O_RDWR | O_DIRECT));
+    CHECK(kernel.status_flags(-1) == -EBADF);
+    CHECK((kernel.is_in_memory(memory.fd()) && !kernel.is_in_memory(plain.fd()) && !kernel.is_in_memory(-1)));
+    CHECK(kernel.file_type(plain.fd()) == S_IFREG);
+    CHECK(kernel.file_type(device.fd()) == S_IFBLK);
+    CHECK(kernel.file_type(world.make_event().fd()) == 0);
+    CHECK(kernel.file_type(-1) == 0);
 }

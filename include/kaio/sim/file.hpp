@@ -26,6 +26,12 @@ public:
     bool direct() const noexcept { return node_->options.direct; }
     file_alignment alignment() const noexcept { return node_->options.alignment; }
 
+    // They may be changed at any time. A change counts for what is submitted from then on.
+    file_options& options() const noexcept { return node_->options; }
+
+    // Empties its page cache (file_options::cached), which every write and read has filled.
+    void evict() const noexcept { node_->cache.evict(); }
+
     // The size in bytes, as programs see it now.
     std::uint64_t size() const noexcept { return node_->content.size(); }
 

@@ -55,13 +55,21 @@ public:
     void unmark_process(const unsigned*) const noexcept {}
     void keep_from_children(void*, std::size_t) const noexcept {}
 
-    // A loop's own thread needs no waker for its posts, and other threads must leave a simulated world alone.
+    // For loops with helpers, see sim/helpers.hpp.
+    int status_flags(int fd) const noexcept { return world_->status_flags(fd); }
+    bool is_in_memory(int fd) const noexcept { return world_->is_in_memory(fd); }
+    unsigned file_type(int fd) const noexcept { return world_->file_type(fd); }
+    void read_ahead(int fd, std::int64_t offset, std::uint64_t bytes) const noexcept {
+        world_->read_ahead(fd, offset, bytes);
+    }
+
+    // Threads other than simulated helpers must leave a simulated world alone.
     int open_waker() const noexcept { return world_->open("/dev/null").fd(); }
     void close_waker(int) const noexcept {}
 
 private:
     world* world_;
 };
-static_assert(kaio::kernel<kernel>);
+static_assert(kernel_with_helpers<kernel>);
 
 } // namespace kaio::sim

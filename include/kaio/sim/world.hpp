@@ -15,8 +15,12 @@
 #include <utility>
 #include <vector>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <kaio/sim/detail/context.hpp>
 #include <kaio/sim/detail/disk.hpp>
+#include <kaio/sim/detail/fiber.hpp>
 #include <kaio/sim/file.hpp>
 #include <kaio/sim/options.hpp>
 #include <kaio/sim/random_source.hpp>
@@ -68,7 +72,8 @@ public:
         for (std::uint32_t i = 0; i < requests_.size(); ++i)
             if (requests_[i].owner) complete(i, -EIO);
         for (auto& c : contexts_) c->dead = true;
-        due_.clear();
+        std::erase_if(due_, [](const due& each) noexcept { return !each.fiber; });
+        std::make_heap(due_.begin(), due_.end());
         crash_at_ = never;
         find_next();
     }
@@ -83,11 +88,12 @@ public:
     unsigned crashes() const noexcept { return crashes_; }
 
     // The number of requests that io_submit has accepted.
-    std::uint64_t submitted() const noexcept { return sequence_; }
+    std::uint64_t submitted() const noexcept { return submitted_; }
 
 private:
     friend class kernel;
     friend class event;
+    friend class helpers;
     static constexpr std::int64_t never = INT64_MAX;
 
     // How long things take, in nanoseconds; roughly as on Linux.
@@ -96,7 +102,8 @@ private:
     struct due {
         std::int64_t time;
         std::uint64_t sequence;
-        std::uint32_t request;
+        std::uint32_t request; // completes
+        detail::fiber* fiber;  // not null: it resumes instead
         // The heap functions put the greatest first.
         friend bool operator<(const due& a, const due& b) noexcept {
             return a.time != b.time ? a.time > b.time : a.sequence > b.sequence;
@@ -133,8 +140,9 @@ private:
     }
 
     int submit_one(detail::context& c, iocb* block) {
-        if (c.dead) return -EIO;
         if (!block) return -EFAULT;
+        // A loop must hear of what its helpers were refused for. It is woken by a read of no bytes.
+        if (c.dead && block->aio_nbytes != 0) return -EIO;
         if (c.full() || random_.chance(options_.no_room)) return -EAGAIN;
         if (free_.empty()) {
             free_.push_back(kaio::detail::narrow<std::uint32_t>(requests_.size()));
@@ -143,22 +151,34 @@ private:
         std::uint32_t const i = free_.back();
         detail::in_flight& r = requests_[i];
         if (int const error = disk_.accept(*block, r)) return error;
+        if (detail::disk::waits_for_queue(r)) {
+            stay(next_completion_on(*r.target) - now_);
+            return submit_one(c, block);
+        }
         free_.pop_back();
+        ++submitted_;
         block->aio_key = 0;
         r.owner = &c;
         r.data = block->aio_data;
         r.obj = reinterpret_cast<std::uintptr_t>(block);
         ++c.running;
         r.parked = r.op == opcode::poll && detail::disk::ready(r) == 0;
-        if (!r.parked) schedule(i, latency(r));
+        if (!r.parked) {
+            auto const [ns, blocks] = disk_.begin(r, now_);
+            schedule(ns, i);
+            if (blocks) stay(ns);
+        }
         advance(one_request);
         return 0;
     }
 
-    std::int64_t latency(const detail::in_flight& r) noexcept {
-        bool const transfers = detail::disk::bytes(r) != 0;
-        if ((!transfers && !r.is_sync()) || random_.below(16) == 0) return 0;
-        return random_.between(options_.least_latency, options_.most_latency);
+    // When the next read or write of the file completes. REQUIRES: there is one
+    std::int64_t next_completion_on(const detail::node& file) const noexcept {
+        std::int64_t first = never;
+        for (const due& each : due_)
+            if (!each.fiber && requests_[each.request].queued && requests_[each.request].target == &file)
+                first = (std::min)(first, each.time);
+        return first;
     }
 
     long io_getevents(aio_context_id id, long min, long max, io_event* events, const kernel_timespec* timeout) {
@@ -201,7 +221,7 @@ private:
 
     void wake(std::uint32_t request) {
         requests_[request].parked = false;
-        schedule(request, 0);
+        schedule(0, request);
     }
 
     void signal(detail::node& event) {
@@ -212,8 +232,8 @@ private:
                 wake(i);
     }
 
-    void schedule(std::uint32_t request, std::int64_t latency) {
-        due_.push_back({now_ + latency, ++sequence_, request});
+    void schedule(std::int64_t ns, std::uint32_t request, detail::fiber* fiber = nullptr) {
+        due_.push_back({now_ + ns, ++sequence_, request, fiber});
         std::push_heap(due_.begin(), due_.end());
         find_next();
     }
@@ -221,11 +241,66 @@ private:
     void find_next() noexcept { next_ = (std::min)(crash_at_, due_.empty() ? never : due_.front().time); }
 
     void advance(std::int64_t nanoseconds) {
+        if (running_) [[unlikely]] {
+            running_->owed += nanoseconds; // the test's thread is not stuck
+            return;
+        }
         now_ += nanoseconds;
         if (now_ >= next_) [[unlikely]]
             deliver();
     }
-    void pass_to(std::int64_t time) { advance(time > now_ ? time - now_ : 0); }
+    void pass_to(std::int64_t time) {
+        std::int64_t const ns = time > now_ ? time - now_ : 0;
+        if (running_)
+            stay(ns);
+        else
+            advance(ns);
+    }
+
+    // Whoever calls is stuck for so long, a fiber or the test's thread. The world goes on.
+    void stay(std::int64_t ns) {
+        if (detail::fiber* const fiber = running_) {
+            resume_in(*fiber, ns + std::exchange(fiber->owed, 0));
+            fiber->pause();
+            return;
+        }
+        for (std::int64_t const end = now_ + ns; now_ < end;) pass_to((std::min)(next_, end));
+    }
+
+    // For simulated helpers.
+    void resume_in(detail::fiber& fiber, std::int64_t ns) { schedule(ns, 0, &fiber); }
+    void resume(detail::fiber& fiber) {
+        running_ = &fiber;
+        fiber.resume();
+        running_ = nullptr;
+    }
+    void forget(const detail::fiber& fiber) {
+        std::erase_if(due_, [&](const due& each) noexcept { return each.fiber == &fiber; });
+        std::make_heap(due_.begin(), due_.end());
+        find_next();
+    }
+
+    // What the calls of a loop with helpers say. Null: nothing has this descriptor.
+    detail::node* file_of(int fd) const noexcept { return disk_.find(static_cast<std::uint32_t>(fd)); }
+    int status_flags(int fd) const noexcept {
+        const detail::node* const file = file_of(fd);
+        if (!file) return -EBADF;
+        return file->options.direct ? O_RDWR | O_DIRECT : O_RDWR;
+    }
+    bool is_in_memory(int fd) const noexcept {
+        const detail::node* const file = file_of(fd);
+        return file && file->options.in_memory;
+    }
+    unsigned file_type(int fd) const noexcept {
+        const detail::node* const file = file_of(fd);
+        if (!file || file->is_event) return 0;
+        return file->options.queue_depth != 0 ? S_IFBLK : S_IFREG;
+    }
+    void read_ahead(int fd, std::int64_t offset, std::uint64_t bytes) {
+        advance(system_call);
+        detail::node* const file = file_of(fd);
+        if (file && offset >= 0) disk_.read_ahead(*file, static_cast<std::uint64_t>(offset), bytes, now_);
+    }
 
     // Somebody looks at a ring or a clock.
     void look() { advance(one_look); }
@@ -241,8 +316,13 @@ private:
             }
             std::pop_heap(due_.begin(), due_.end());
             std::uint32_t const i = due_.back().request;
+            detail::fiber* const fiber = due_.back().fiber;
             due_.pop_back();
             find_next();
+            if (fiber) {
+                resume(*fiber);
+                continue;
+            }
             detail::in_flight& r = requests_[i];
             r.parked = r.op == opcode::poll && !r.cancelled && detail::disk::ready(r) == 0;
             if (!r.parked) complete(i, disk_.perform(r));
@@ -251,6 +331,7 @@ private:
 
     void complete(std::uint32_t request, std::int64_t res) {
         detail::in_flight& r = requests_[request];
+        detail::disk::end(r);
         --r.owner->running;
         r.owner->post({r.data, r.obj, res, 0});
         r.owner = nullptr;
@@ -272,8 +353,10 @@ private:
     std::int64_t next_ = never;     // the next time at which something happens by itself
     std::int64_t crash_at_ = never; // the time of the next power loss
     unsigned crashes_ = 0;
+    std::uint64_t submitted_ = 0; // see submitted()
     std::uint64_t sequence_ = 0;
-    std::vector<due> due_{}; // a heap
+    detail::fiber* running_ = nullptr; // null: the test's own thread runs
+    std::vector<due> due_{};           // a heap
     std::vector<detail::in_flight> requests_{};
     std::vector<std::uint32_t> free_{}; // indices into requests_
     std::vector<std::unique_ptr<detail::context>> contexts_{};

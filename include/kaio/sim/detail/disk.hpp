@@ -14,9 +14,10 @@
 #include <poll.h>
 #include <sys/uio.h>
 
+#include <kaio/sim/detail/page_cache.hpp>
+#include <kaio/sim/detail/stored_file.hpp>
 #include <kaio/sim/options.hpp>
 #include <kaio/sim/random_source.hpp>
-#include <kaio/sim/detail/stored_file.hpp>
 #include <kaio/sys/abi.hpp>
 #include <kaio/sys/narrow.hpp>
 
@@ -39,6 +40,8 @@ struct node {
     file_options options;
     stored_file content;
     std::vector<range> broken; // reads and writes here fail with EIO
+    page_cache cache;
+    unsigned queued; // reads and writes in flight
 };
 
 // A request that io_submit has accepted.
@@ -49,6 +52,9 @@ struct in_flight {
     opcode op{};
     bool parked = false; // a poll whose event is not ready, so that no time is set for it
     bool cancelled = false;
+    bool queued = false;     // counted by node::queued
+    std::int64_t answer = 0; // not 0: it does nothing, and its event has this
+    std::uint64_t most = 0;  // bytes that it transfers at most
     std::int32_t flags = 0;
     std::int64_t offset = 0;
     std::uint64_t position = 0; // for a sync: how many writes it covers
@@ -102,7 +108,9 @@ public:
         r.op = static_cast<opcode>(block.aio_lio_opcode);
         r.flags = block.aio_rw_flags;
         r.offset = block.aio_offset;
-        r.parked = r.cancelled = false;
+        r.parked = r.cancelled = r.queued = false;
+        r.answer = 0;
+        r.most = most_bytes;
         r.memory.clear();
         if (r.op == opcode::pread || r.op == opcode::pwrite) {
             if (block.aio_nbytes > INT64_MAX) return -EINVAL;
@@ -147,8 +155,57 @@ public:
         return sum;
     }
 
+    // How a request goes on that io_submit has accepted: it completes in so many nanoseconds, and until then the thread
+    // that submits it is stuck or is not.
+    struct course {
+        std::int64_t ns;
+        bool blocks;
+    };
+    course begin(in_flight& r, std::int64_t now) {
+        node& n = *r.target;
+        if (r.is_sync()) return {latency(), false};
+        if (bytes(r) == 0) return {0, false};
+        if (!transferable(r)) return {latency(), false};
+        if (n.options.in_memory) return {0, false};
+        r.queued = true;
+        ++n.queued;
+        bool const nowait = r.has(rw_flags::nowait);
+        if (nowait && n.options.nowait == nowait_answer::refused_in_event && r.is_write())
+            return answer(r, -EOPNOTSUPP);
+        if (nowait && n.options.queue_depth != 0 && n.queued > n.options.queue_depth) return answer(r, -EAGAIN);
+        if (blocks(r)) {
+            if (nowait) return answer(r, -EAGAIN);
+            return {random_.between(options_.least_blocking, options_.most_blocking), true};
+        }
+        if (!n.options.cached) return {latency(), false};
+        if (r.is_write()) {
+            n.cache.fill(start(r), bytes(r), now);
+            return {latency(), false};
+        }
+        return begin_cached(r, now);
+    }
+
+    // True if io_submit must not accept it yet, because its device has a full queue.
+    static bool waits_for_queue(const in_flight& r) noexcept {
+        unsigned const depth = r.target->options.queue_depth;
+        return depth != 0 && r.target->queued >= depth && bytes(r) != 0 && !r.has(rw_flags::nowait);
+    }
+
+    // It has completed.
+    static void end(in_flight& r) noexcept {
+        if (r.queued) --r.target->queued;
+    }
+
+    // readahead(2)
+    void read_ahead(node& n, std::uint64_t offset, std::uint64_t bytes, std::int64_t now) {
+        std::uint64_t const size = n.content.size();
+        if (n.options.cached && offset < size)
+            (void)n.cache.read(offset, (std::min)(bytes, size - offset), now + latency());
+    }
+
     // Does what the request asks for, and returns its result as in io_event::res.
     std::int64_t perform(in_flight& r) {
+        if (r.answer != 0) return r.answer;
         if (r.op == opcode::poll) return r.cancelled ? 0 : ready(r);
         stored_file& content = r.target->content;
         if (r.is_sync()) {
@@ -166,8 +223,11 @@ public:
     void crash(std::vector<in_flight*> cut_off) {
         for (std::size_t i = cut_off.size(); i > 1; --i) (std::swap)(cut_off[i - 1], cut_off[random_.below(i)]);
         for (in_flight* r : cut_off)
-            if (r->is_write() && transferable(*r)) write(*r, start(*r), bytes(*r), false);
-        for (auto& n : nodes_) n->content.crash(random_);
+            if (r->is_write() && r->answer == 0 && transferable(*r)) write(*r, start(*r), bytes(*r), false);
+        for (auto& n : nodes_) {
+            n->content.crash(random_);
+            n->cache.evict();
+        }
     }
 
     std::uint64_t used() const noexcept {
@@ -183,7 +243,8 @@ private:
 
     node& add(bool is_event, std::string name, file_options options) {
         int const fd = static_cast<int>(first_fd + nodes_.size());
-        nodes_.push_back(std::make_unique<node>(node{this, fd, is_event, false, std::move(name), options, {}, {}}));
+        nodes_.push_back(
+            std::make_unique<node>(node{this, fd, is_event, false, std::move(name), options, {}, {}, {}, 0}));
         return *nodes_.back();
     }
 
@@ -193,6 +254,9 @@ private:
         constexpr auto known = rw_flags::dsync | rw_flags::sync | rw_flags::nowait | rw_flags::append |
                                rw_flags::noappend | rw_flags::dontcache;
         if ((r.flags & ~static_cast<std::int32_t>(known)) != 0) return -EOPNOTSUPP;
+        file_options const& file = r.target->options;
+        if (r.has(rw_flags::nowait) && (file.in_memory || file.nowait == nowait_answer::refused_at_submission))
+            return -EOPNOTSUPP;
         if (r.target->is_event || r.offset < 0 || bytes(r) > static_cast<std::uint64_t>(INT64_MAX - r.offset))
             return -EINVAL;
         return 0;
@@ -221,8 +285,41 @@ private:
         return all % unit(r) == 0;
     }
 
+    std::int64_t latency() noexcept {
+        if (random_.below(16) == 0) return 0;
+        return random_.between(options_.least_latency, options_.most_latency);
+    }
+
+    static course answer(in_flight& r, int error) noexcept {
+        r.answer = error;
+        return {0, false};
+    }
+
+    bool blocks(const in_flight& r) noexcept {
+        if (random_.chance(options_.blocking)) return true;
+        blocking_writes const which = r.target->options.blocks;
+        if (!r.is_write() || which == blocking_writes::none) return false;
+        if (which == blocking_writes::all || start(r) + bytes(r) > r.target->content.size()) return true;
+        return which == blocking_writes::into_holes &&
+               r.target->content.has_hole(start(r), static_cast<std::size_t>(bytes(r)));
+    }
+
+    // A read through the page cache. With RWF_NOWAIT it has what is there, and all of it is on its way.
+    course begin_cached(in_flight& r, std::int64_t now) {
+        node& n = *r.target;
+        std::uint64_t const offset = start(r), size = n.content.size();
+        if (offset >= size) return {0, false};
+        std::uint64_t const asked = (std::min)(bytes(r), size - offset);
+        std::int64_t const arrival = n.cache.read(offset, asked, now + latency());
+        if (arrival <= now) return {0, false};
+        if (!r.has(rw_flags::nowait)) return {arrival - now, true};
+        r.most = n.cache.there(offset, asked, now);
+        if (r.most == 0) return answer(r, -EAGAIN);
+        return {0, false};
+    }
+
     std::int64_t transfer(in_flight& r) {
-        std::uint64_t const asked = bytes(r), begin = start(r);
+        std::uint64_t const asked = (std::min)(bytes(r), r.most), begin = start(r);
         if (asked == 0) return 0;
         if (!transferable(r)) {
             for (const iovec& piece : r.memory)

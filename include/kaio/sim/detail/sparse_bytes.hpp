@@ -40,6 +40,15 @@ public:
         });
     }
 
+    // True if any of these bytes lies in a page that was never written.
+    bool has_hole(std::uint64_t offset, std::size_t size) const noexcept {
+        bool found = false;
+        for_each_page(offset, size, [&](std::uint64_t page, std::size_t, std::size_t, std::size_t) {
+            found = found || pages_.find(page) == pages_.end();
+        });
+        return found;
+    }
+
     // Lengthens the file as needed. REQUIRES: offset + size does not overflow
     void write(std::uint64_t offset, const std::byte* data, std::size_t size) {
         for_each_page(offset, size, [&](std::uint64_t page, std::size_t start, std::size_t done, std::size_t count) {

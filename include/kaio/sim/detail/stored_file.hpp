@@ -13,8 +13,8 @@
 #include <memory>
 #include <utility>
 
-#include <kaio/sim/random_source.hpp>
 #include <kaio/sim/detail/sparse_bytes.hpp>
+#include <kaio/sim/random_source.hpp>
 #include <kaio/sys/narrow.hpp>
 
 namespace kaio::inline KAIO_BUILD::sim::detail {
@@ -24,6 +24,9 @@ public:
     static constexpr std::size_t sector = 512; // bytes, which are written together or not at all
 
     std::uint64_t size() const noexcept { return seen_.size(); }
+
+    // True if any of these bytes was never written, as far as pages tell.
+    bool has_hole(std::uint64_t offset, std::size_t size) const noexcept { return seen_.has_hole(offset, size); }
 
     // Returns the number of bytes read: fewer than `size` at the end of the file, 0 behind it.
     std::size_t read(std::uint64_t offset, std::byte* data, std::size_t size) const noexcept {

@@ -516,6 +516,7 @@ private:
             std::size_t const before = completions.handled();
             if (completions.dispatch(mailbox, completer()) != before) continue;
             if (completions.size() != 0) continue; // a post of the detour's has brought something
+            if (queue.size() != 0) continue;       // or it was to be submitted again
             if (context.in_flight() == 0) return;
             // What a helper's submission was refused for comes by a post.
             if (detour && !mailbox.listen(context)) continue;

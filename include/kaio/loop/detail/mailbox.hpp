@@ -59,10 +59,14 @@ public:
         if (!fresh) return failure(ENOMEM);
         return deliver(context, *fresh);
     }
-    // The same for a function that is the caller's, and not on its way yet. REQUIRES: open() has succeeded
+    // The same for a function that is the caller's, and not on its way yet, and for a thread that may wait: while the
+    // kernel has no room for the wake, it tries again. REQUIRES: open() has succeeded
     void post_kept(basic_context<Kernel>& context, posted& function) noexcept {
-        // If the loop can't be woken, it looks by itself within a millisecond.
-        (void)deliver(context, function);
+        result<void> delivered = deliver(context, function);
+        while (!delivered && delivered.error().value() == EAGAIN && takes_over()) {
+            context.get_kernel().relax();
+            delivered = wake(context);
+        }
     }
 
     // Any thread. Sees to it that there is something to wake the loop with. Returns an errno, or 0. System calls: one

@@ -78,6 +78,15 @@ def power_loss():
     return None if printed[-1] == printed[0] and len(set(printed)) > 1 else f"the seeds print {printed}"
 
 
+def late_timer():
+    """late_timer.cpp: the timer is late by milliseconds without helpers, and on time with them."""
+    done = subprocess.run([programs["late_timer"]], capture_output=True, text=True, timeout=60)
+    late = [int(number) for number in re.findall(r"helpers it is late by (\d+) us\n", done.stdout)]
+    if done.returncode == 0 and len(late) == 2 and late[0] > 1000 and late[1] < 50:
+        return None
+    return f"exit status {done.returncode}\n{done.stdout}{done.stderr}"
+
+
 def compiler_traps():
     """compiler_traps.cpp: the compiler has the traps that docs/compilers.md says, and every way out works."""
     done = subprocess.run([programs["compiler_traps"]], capture_output=True, text=True, timeout=60)
@@ -159,6 +168,7 @@ cases = [
 cases.append(("notifier_epoll drives kaio from epoll", foreign_loop))
 if "power_loss" in programs:
     cases.append(("power_loss finds every acknowledged record", power_loss))
+    cases.append(("late_timer's timer is on time with helpers", late_timer))
 cases.append(("write names the file and the cause of an error", fails_clearly))
 if "compiler_traps" in programs:
     cases.append(("compiler_traps: docs/compilers.md is right about this compiler", compiler_traps))

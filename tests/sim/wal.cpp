@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include <kaio/loop/helpers.hpp>
+#include <kaio/sim/helpers.hpp>
 #include <kaio/sim/kernel.hpp>
 
 namespace {
@@ -18,18 +20,26 @@ std::string text_of(std::span<const std::byte> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// Runs several lives of one log. Power loss ends each of them. Returns what went wrong, or an empty text.
-template <bool Sync> std::string run(std::uint64_t seed) {
+using simulated_loop = kaio::basic_loop<kaio::sim::kernel>;
+
+// Runs several lives of one log. Power loss ends each of them. `helpers`: where requests block, on a loop with so many.
+// Returns what went wrong, or an empty text.
+template <bool Sync> std::string run(std::uint64_t seed, unsigned helpers = 0) {
     kaio::sim::world world(seed, {.short_transfers = 0.1, .no_room = 0.05, .interrupts = 0.05});
     auto& chance = world.random();
     if (chance.below(3) == 0) world.options().disk_size = chance.between(1ull, 200ull) * 1000;
     auto const file = world.open("wal", {.direct = true});
+    if (helpers != 0) {
+        world.options().blocking = 0.2;
+        file.options().blocks = kaio::sim::blocking_writes::extending;
+    }
+    kaio::sim::helpers team(world, helpers);
     std::vector<std::string> log; // the appended records, in order
     std::size_t acknowledged = 0; // how many of them were acknowledged, from the first on
 
     for (int life = 0; life < 4; ++life) {
-        kaio::basic_loop<kaio::sim::kernel> loop(8, {}, world);
-        write_ahead_log<decltype(loop), Sync> wal(loop, file);
+        simulated_loop loop = helpers != 0 ? simulated_loop(8, team, {}, world) : simulated_loop(8, {}, world);
+        write_ahead_log<simulated_loop, Sync> wal(loop, file);
 
         world.options().io_errors = 0;
         std::size_t found = 0;
@@ -83,6 +93,17 @@ TEST_CASE("no acknowledged record is lost or torn, under many seeds with four cr
         CAPTURE(seed);
         REQUIRE(run<true>(seed) == "");
     }
+}
+
+TEST_CASE("the same on a loop with helpers, where requests block") {
+    unsigned const helpers = GENERATE(1u, 3u);
+    for (std::uint64_t seed = 0; seed < seeds / 2; ++seed) {
+        CAPTURE(seed);
+        REQUIRE(run<true>(seed, helpers) == "");
+    }
+    std::uint64_t lost = 0;
+    while (lost < 100 && run<false>(lost, helpers).empty()) ++lost;
+    CHECK(lost < 100);
 }
 
 TEST_CASE("without fdatasync some seed loses an acknowledged record, and loses it each time") {

@@ -142,7 +142,8 @@ private:
     int submit_one(detail::context& c, iocb* block) {
         if (!block) return -EFAULT;
         // A loop must hear of what its helpers were refused for. It is woken by a read of no bytes.
-        if (c.dead && block->aio_nbytes != 0) return -EIO;
+        bool const wakes = static_cast<opcode>(block->aio_lio_opcode) == opcode::pread && block->aio_nbytes == 0;
+        if (c.dead && !wakes) return -EIO;
         if (c.full() || random_.chance(options_.no_room)) return -EAGAIN;
         if (free_.empty()) {
             free_.push_back(kaio::detail::narrow<std::uint32_t>(requests_.size()));

@@ -215,7 +215,7 @@ breaks(*simulated, "a look at the ring takes time", "void look() const noexcept 
 breaks(*simulated, "relaxing between two looks takes time", "void relax() const noexcept { world_->relax(); }", "void relax() const noexcept {}")
 breaks("sim/file.hpp", "sim/file", "what is mended works again", "node_->broken.clear();", "")
 blocking = ("sim/detail/disk.hpp", "sim/options")
-breaks(*blocking, "what would block has done nothing, after a crash too", "r->is_write() && r->answer == 0 && transferable", "r->is_write() && transferable")
+breaks(*blocking, "what would block has done nothing", "if (r.answer != 0) return r.answer;", "")
 breaks(*blocking, "writes into holes block", "return which == blocking_writes::into_holes &&", "return false && which == blocking_writes::into_holes &&")
 breaks(*blocking, "a read fetches what is not in the page cache", "n.cache.read(offset, asked, now + latency())", "n.cache.read(offset, asked, now)")
 breaks(*blocking, "power loss empties the page cache", "            n->cache.evict();\n", "")
@@ -235,7 +235,7 @@ breaks(*team, "a helper that sleeps is woken", "            self.awake = false;\
 breaks(*team, "wait_for waits", "while (job.starts != 0) world_.pass_to(world_.next_);", "(void)job;")
 breaks("loop/detail/loop_core.hpp", "sim/helpers", "what a helper could not submit is not left behind at the end", "if (queue.size() != 0) continue;", "")
 breaks("loop/detail/mailbox.hpp", "sim/helpers", "a helper wakes the loop although there is no room at first", "delivered.error().value() == EAGAIN && takes_over()", "false")
-# Files of a loop with helpers, in a world where requests block at every place.
+# Loops with helpers, in a world where requests block at every place.
 lane = ("loop/detail/helper_lane.hpp", "sim/helpers")
 breaks(*lane, "what is behind a refused request is submitted", "            rest = rest.subspan(1);\n        }\n        return chain;", "            break;\n        }\n        return chain;")
 breaks(*lane, "what a visit leaves goes back to the helper", "if (!visit(operation)) gather(operation);", "(void)visit(operation);")
@@ -247,7 +247,7 @@ breaks(*learning, "the pause grows", "try_later(pause * 2);", "try_later(pause);
 helper_detour = ("loop/detail/helper_detour.hpp", "sim/helpers")
 breaks(*helper_detour, "the writes of a file go by one lane", "(reads ? reads_++ / reads_in_turn : operation.as.request.aio_fildes)", "(reads_++)")
 breaks(*helper_detour, "what a full queue holds up is tried again", "core.queue.put_back(habit.stalled.pop());", "(void)habit.stalled.pop();")
-breaks(*helper_detour, "the program's own NOWAIT is its own", "|| (request.aio_rw_flags & nowait) != 0) return false;", ") return false;")
+breaks("loop/detail/helper_detour.hpp", "loop/helpers", "the program's own NOWAIT is its own", "|| (request.aio_rw_flags & nowait) != 0) return false;", ") return false;")
 chance = ("sim/random_source.hpp", "sim/random_source")
 breaks(*chance, "between reaches its most", "below(others + 1)", "below(others)")
 breaks(*chance, "a fault that is switched off draws nothing", "return probability > 0 && static_cast", "return static_cast")

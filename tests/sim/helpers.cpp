@@ -286,6 +286,36 @@ TEST_CASE("wait_for lets virtual time pass until the job has ended") {
     CHECK(world.now() < before + 60'000);
 }
 
+TEST_CASE("so many jobs run at a time as there are helpers, and what they call takes their time, not the loop's") {
+    struct job : kaio::helper_job {
+        kaio::sim::world* world = nullptr;
+        int* running = nullptr;
+        int* most = nullptr;
+
+        static void work(kaio::helper_job& self) noexcept {
+            auto& mine = static_cast<job&>(self);
+            *mine.most = (std::max)(*mine.most, ++*mine.running);
+            kaio::sim::kernel const kernel(*mine.world);
+            std::int64_t const before = mine.world->now();
+            for (int i = 0; i < 10'000; ++i) kernel.look();
+            CHECK(mine.world->now() == before);
+            kernel.relax(); // where others may run
+            --*mine.running;
+            for (int i = 0; i < 10'000; ++i) kernel.look();
+        }
+    };
+    int const count = GENERATE(1, 3);
+    kaio::sim::world world(9);
+    kaio::sim::helpers helpers(world, static_cast<unsigned>(count));
+    int running = 0, most = 0;
+    std::vector<job> jobs(12, job{{&job::work}, &world, &running, &most});
+    std::int64_t const before = world.now();
+    for (job& each : jobs) CHECK(helpers.start(each));
+    for (job& each : jobs) helpers.wait_for(each);
+    CHECK(most == count);
+    CHECK(world.now() - before >= 12 / count * 2 * 10'000 * 50);
+}
+
 TEST_CASE("a request that a helper was refused for completes, although the kernel first has no room to wake the loop") {
     kaio::sim::world world(8);
     kaio::sim::helpers helpers(world);

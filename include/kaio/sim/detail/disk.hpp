@@ -223,7 +223,7 @@ public:
     void crash(std::vector<in_flight*> cut_off) {
         for (std::size_t i = cut_off.size(); i > 1; --i) (std::swap)(cut_off[i - 1], cut_off[random_.below(i)]);
         for (in_flight* r : cut_off)
-            if (r->is_write() && r->answer == 0 && transferable(*r)) write(*r, start(*r), bytes(*r), false);
+            if (r->is_write() && transferable(*r)) write(*r, start(*r), bytes(*r), false);
         for (auto& n : nodes_) {
             n->content.crash(random_);
             n->cache.evict();

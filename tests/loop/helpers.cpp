@@ -4,10 +4,12 @@
 #include "support/temporary_file.hpp"
 
 #include <cerrno>
+#include <chrono>
 #include <string>
 #include <vector>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <kaio/kaio.hpp>
@@ -142,6 +144,47 @@ TEST_CASE("what is refused on its way through a helper completes with the error,
         ::close(reader);
         team.step();
         if (!destroyed) loop.run();
+    }
+    CHECK(errors == std::vector<int>{EBADF});
+}
+
+TEST_CASE("what a helper's submission is refused for is the request's result, while others stay in flight") {
+    test::stepped_team team;
+    kaio::loop loop(4, team);
+    pipe_ends const pipe, silent;
+    char text[8];
+    std::string order;
+    kaio::owned_operation silence([&](kaio::io_result result) { order += result.error().message() + " "; });
+    loop.submit(kaio::poll(silent.reader(), POLLIN), silence); // never completes by itself
+    int const reader = ::dup(pipe.reader());
+    loop.submit(kaio::read(reader, text, 0), [&](kaio::io_result result) {
+        order += result.error().message() + ", ";
+        REQUIRE(loop.cancel(silence));
+    });
+    loop.poll();
+    loop.poll();
+    REQUIRE(team.jobs() == 1);
+    ::close(reader);
+    team.step();
+    loop.run_for(std::chrono::seconds(10));
+    CHECK(order == "Bad file descriptor, Operation canceled ");
+    CHECK(loop.in_flight() == 0);
+}
+
+TEST_CASE("destroying a loop completes what a helper's submission was refused for") {
+    pipe_ends const pipe;
+    char text[8];
+    int const reader = ::dup(pipe.reader());
+    std::vector<int> errors;
+    test::stepped_team team;
+    {
+        kaio::loop loop(4, team);
+        loop.submit(kaio::read(reader, text, 0), [&](kaio::io_result r) { errors.push_back(r.error().value()); });
+        loop.poll();
+        loop.poll();
+        REQUIRE(team.jobs() == 1);
+        ::close(reader);
+        team.step();
     }
     CHECK(errors == std::vector<int>{EBADF});
 }

@@ -467,7 +467,7 @@ private:
 
     // Waits for something to complete, a post, a timer or the deadline. Returns an errno, or 0.
     int wait(std::int64_t deadline, const sigset_t* mask) noexcept {
-        if (completions.size() != 0) return 0; // a post of the detour's has brought something
+        if (detour && completions.size() != 0) return 0; // a post of the detour's has brought something
         // If the kernel has refused all there is, the next flush says more.
         if (context.in_flight() == 0 && queue.size() != 0) return 0;
         std::int64_t const until = timers.earliest() < deadline ? timers.earliest() : deadline;
@@ -515,10 +515,9 @@ private:
             gather();
             std::size_t const before = completions.handled();
             if (completions.dispatch(mailbox, completer()) != before) continue;
-            if (completions.size() != 0) continue; // a post of the detour's has brought something
-            if (queue.size() != 0) continue;       // or it was to be submitted again
+            // A post of the detour's has brought something, or something is to be submitted again.
+            if (completions.size() + queue.size() != 0) continue;
             if (context.in_flight() == 0) return;
-            // What a helper's submission was refused for comes by a post.
             if (detour && !mailbox.listen(context)) continue;
             duration const limit = polls_end ? duration() : duration::from_ns(1'000'000);
             auto const count = context.wait(completions.room(), 1, mailbox.bounded(limit));

@@ -188,3 +188,24 @@ TEST_CASE("destroying a loop completes what a helper's submission was refused fo
     }
     CHECK(errors == std::vector<int>{EBADF});
 }
+
+TEST_CASE("an error of the request teaches nothing about its file") {
+    kaio::helpers helpers;
+    counted_loop loop(4, helpers);
+    char text[8];
+    auto const unknown = static_cast<kaio::rw_flags>(1 << 30);
+    int const error = GENERATE(EOPNOTSUPP, EINVAL);
+    int const fd = ::open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    auto const wrong = error == EINVAL ? kaio::read(fd, text, -1) : kaio::read(fd, text, 0).flags(unknown);
+    loop.submit(wrong, [&](kaio::io_result result) { CHECK(result.error().value() == error); });
+    loop.run();
+    CHECK(loop.observer().no_nowait == 1);
+    int good = 0;
+    for (int i = 0; i < 4; ++i)
+        loop.submit(kaio::read(fd, text, 0), [&](kaio::io_result result) { good += result.bytes() == 8; });
+    loop.run();
+    CHECK(good == 4);
+    CHECK(loop.observer().no_nowait == 1);
+    CHECK(loop.observer().known_to_block == 0);
+    ::close(fd);
+}

@@ -62,6 +62,8 @@ public:
         core.context.unexpect();
         auto const result = static_cast<int>(operation.take_outcome());
         if (result == -EAGAIN && core.queue.put_back_without_room(operation, core.context.in_flight() != 0)) return;
+        // Refused without NOWAIT too: that was no word on NOWAIT.
+        if (result == -EOPNOTSUPP || result == -EINVAL) habit_of(core, operation.as.request).went_through();
         core.completions.add_outcome(operation, result);
         core.queue.give_back_room();
     }
@@ -125,9 +127,8 @@ private:
         iocb& request = operation.as.request;
         operation.habit = nullptr;
         if (!may_block(request) || (request.aio_rw_flags & nowait) != 0) return false;
-        auto const& policy = core.context.get_kernel();
-        file_habit& habit = habits_.of(request, [&](file_habit& fresh) { learn(policy, fresh); });
-        if (habit.usual == way::at_once && still_at_once(policy, habit)) return false;
+        file_habit& habit = habit_of(core, request);
+        if (habit.usual == way::at_once && still_at_once(core.context.get_kernel(), habit)) return false;
         if (habit.next(pass_) == way::helper || waits_for_disk(habit, request)) {
             if (!habit.writes && !habit.direct) operation.set_outcome(helper_lane<Core>::read_ahead);
             gather(core, operation, helper_reason::known_to_block);
@@ -137,6 +138,10 @@ private:
         ++habit.tried;
         request.aio_rw_flags |= nowait;
         return false;
+    }
+
+    file_habit& habit_of(Core& core, const iocb& request) noexcept {
+        return habits_.of(request, [&](file_habit& fresh) { learn(core.context.get_kernel(), fresh); });
     }
 
     // An fsync is a job of the kernel's own threads, and a poll waits for nothing.

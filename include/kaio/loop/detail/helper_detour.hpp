@@ -181,7 +181,7 @@ private:
             gather(core, operation, helper_reason::no_nowait);
             return false;
         }
-        if (!habit->direct && is_short(operation.as.request, event.res) && may_repeat(policy, operation.as.request)) {
+        if (is_short(operation.as.request, event.res) && may_repeat(policy, operation.as.request)) {
             gather(core, operation, helper_reason::would_block);
             return false;
         }
@@ -191,6 +191,7 @@ private:
     }
 
     // The transfer stopped short of what was asked for. With NOWAIT it may have stopped where it would have blocked.
+    // Direct I/O too: some file systems buffer it, and a descriptor that is known as direct may name another file now.
     static bool is_short(const iocb& request, std::int64_t res) noexcept {
         return res > 0 && static_cast<std::uint64_t>(res) < bytes_of(request);
     }

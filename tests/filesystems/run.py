@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 """run.py SOURCE-ROOT NAME=PROGRAM...: runs the tests that use the kernel, and the examples, on several media. These are
-tmpfs, ext4, xfs and btrfs over loop devices that are truly asynchronous, and such a device itself. Needs root.
+tmpfs, ext4, xfs and btrfs over loop devices that are truly asynchronous, and such a device itself. Loops with helpers
+also meet a FUSE file system, and media that stand still. Needs root.
 
 Everything is made inside a mount namespace, from files that are already deleted and devices that detach with their last
 user. So the kernel cleans up, however this ends."""
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 here = os.path.dirname(os.path.abspath(__file__))
@@ -76,14 +80,21 @@ def run_in(folder, medium):
     return passed
 
 
+@contextlib.contextmanager
+def mount_of(kind, source, *options):
+    """The folder of a file system, while the block runs."""
+    with tempfile.TemporaryDirectory(prefix="kaio-mount-") as folder:
+        tool("mount", "-t", kind, *options, source, folder)
+        try:
+            yield folder
+        finally:
+            tool("umount", folder)
+
+
 def mounted(kind, source, *options):
     def case():
-        with tempfile.TemporaryDirectory(prefix="kaio-mount-") as folder:
-            tool("mount", "-t", kind, *options, source, folder)
-            try:
-                return run_in(folder, kind)
-            finally:
-                tool("umount", folder)
+        with mount_of(kind, source, *options) as folder:
+            return run_in(folder, kind)
 
     return case
 
@@ -98,10 +109,74 @@ def on_loop_device(kind, *mkfs):
 
 
 def raw_device():
+    passed = 0
     with Device() as device:
-        passed, _ = counts([tests["filesystems/medium"]], env=dict(os.environ, KAIO_MEDIUM=device.path))
+        for name in ("filesystems/medium", "filesystems/helpers"):
+            passed += counts([tests[name]], env=dict(os.environ, KAIO_MEDIUM=device.path))[0]
     print(f"{passed} test cases passed on a raw loop device")
     return passed
+
+
+def helpers_on(folder, medium, stop="", go=""):
+    """`stop` and `go` are shell commands that stop the medium, and let it go on."""
+    how = {"KAIO_STOP": stop, "KAIO_GO": go} if stop else {}
+    passed, _ = counts([tests["filesystems/helpers"]], env=dict(os.environ, KAIO_MEDIUM=folder, **how))
+    print(f"{passed} test cases of helpers passed on {medium}")
+    return passed
+
+
+def journaled_data():
+    """There ext4 buffers direct I/O."""
+    with Device() as device:
+        tool("mkfs.ext4", "-q", device.path)
+        with mount_of("ext4", device.path, "-o", "data=journal") as folder:
+            return helpers_on(folder, "ext4 with data=journal")
+
+
+def frozen():
+    with Device() as device:
+        tool("mkfs.ext4", "-q", device.path)
+        with mount_of("ext4", device.path) as folder:
+            return helpers_on(folder, "ext4 that is frozen", f"fsfreeze -f {folder}", f"fsfreeze -u {folder}")
+
+
+def suspended():
+    with Device() as device:
+        if "striped" not in subprocess.run(["dmsetup", "targets"], capture_output=True, text=True).stdout:
+            raise report.Skip("the kernel has no device mapper")
+        name = f"kaio-{os.getpid()}"
+        sectors = tool("blockdev", "--getsz", device.path)
+        tool("dmsetup", "create", name, "--table", f"0 {sectors} linear {device.path} 0")
+        try:
+            tool("mkfs.ext4", "-q", "/dev/mapper/" + name)
+            with mount_of("ext4", "/dev/mapper/" + name) as folder:
+                stop = f"dmsetup suspend --nolockfs --noflush {name}"
+                return helpers_on(folder, "a device that is suspended", stop, f"dmsetup resume {name}")
+        finally:
+            tool("dmsetup", "resume", name)
+            tool("dmsetup", "remove", "--retry", name)
+
+
+def fuse():
+    """A file system whose server stops. It does not know NOWAIT."""
+    if not os.path.exists("/dev/fuse"):
+        raise report.Skip("there is no /dev/fuse")
+    if not shutil.which("bindfs"):
+        raise report.Skip("bindfs is not installed")
+    with tempfile.TemporaryDirectory(prefix="kaio-below-") as below, tempfile.TemporaryDirectory(prefix="kaio-fuse-") as folder:
+        device = os.stat(folder).st_dev
+        server = subprocess.Popen(["bindfs", "-f", below, folder], stderr=subprocess.PIPE, text=True)
+        try:
+            while os.stat(folder).st_dev == device:
+                if server.poll() is not None:
+                    raise report.Skip(f"FUSE can't be mounted here: {server.stderr.read().strip()}")
+                time.sleep(0.01)
+            return helpers_on(folder, "FUSE", f"kill -STOP {server.pid}", f"kill -CONT {server.pid}")
+        finally:
+            server.send_signal(signal.SIGCONT)
+            subprocess.run(["umount", "-l", folder], stderr=subprocess.DEVNULL)
+            server.terminate()
+            server.wait(timeout=30)
 
 
 if __name__ == "__main__":
@@ -111,6 +186,10 @@ if __name__ == "__main__":
         ("the tests on xfs", on_loop_device("xfs", "-q")),
         ("the tests on btrfs", on_loop_device("btrfs", "-q")),
         ("direct I/O on a raw loop device", raw_device),
+        ("helpers on ext4 with data=journal", journaled_data),
+        ("helpers on ext4 that is frozen", frozen),
+        ("helpers on a device that is suspended", suspended),
+        ("helpers on FUSE whose server stops", fuse),
     ]
     if "KAIO_OWN_MOUNTS" not in os.environ:
         if os.geteuid() == 0 and subprocess.run(["unshare", "--mount", "true"], stderr=subprocess.DEVNULL).returncode == 0:

@@ -3,9 +3,11 @@
 #include "support/stepped_team.hpp"
 #include "support/temporary_file.hpp"
 
+#include <barrier>
 #include <cerrno>
 #include <chrono>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <fcntl.h>
@@ -208,4 +210,54 @@ TEST_CASE("an error of the request teaches nothing about its file") {
     CHECK(loop.observer().no_nowait == 1);
     CHECK(loop.observer().known_to_block == 0);
     ::close(fd);
+}
+
+TEST_CASE("as many jobs run at once as there are helpers, whenever they are started") {
+    struct meeting : kaio::helper_job {
+        meeting() : helper_job{&meet} {}
+        static void meet(kaio::helper_job& self) noexcept {
+            auto& all = *static_cast<meeting&>(self).arrived;
+            __atomic_add_fetch(&all, 1, __ATOMIC_SEQ_CST);
+            while (__atomic_load_n(&all, __ATOMIC_SEQ_CST) % 2 != 0) std::this_thread::yield();
+        }
+        unsigned* arrived = nullptr;
+    } jobs[2];
+    kaio::helpers helpers(2);
+    unsigned arrived = 0;
+    for (int round = 0; round < 3000; ++round) {
+        for (auto& job : jobs) {
+            job.arrived = &arrived;
+            REQUIRE(helpers.start(job));
+            if (round % 3 == 0)
+                for (int spin = round % 100; spin != 0; --spin) kaio::linux_kernel::relax();
+        }
+        for (auto& job : jobs) helpers.wait_for(job);
+    }
+    CHECK(arrived == 6000);
+}
+
+TEST_CASE("threads that need the first helper at the same time all get it") {
+    struct noted : kaio::helper_job {
+        noted() : helper_job{&note} {}
+        static void note(kaio::helper_job& self) noexcept { ++static_cast<noted&>(self).runs; }
+        int runs = 0;
+    };
+    for (int round = 0; round < 100; ++round) {
+        kaio::helpers helpers;
+        std::barrier ready(3);
+        bool started[3] = {};
+        noted jobs[3];
+        std::vector<std::thread> threads;
+        for (int i = 0; i < 3; ++i)
+            threads.emplace_back([&, i] {
+                ready.arrive_and_wait();
+                started[i] = helpers.start(jobs[i]);
+                helpers.wait_for(jobs[i]);
+            });
+        for (auto& thread : threads) thread.join();
+        for (int i = 0; i < 3; ++i) {
+            CHECK(started[i]);
+            CHECK(jobs[i].runs == 1);
+        }
+    }
 }

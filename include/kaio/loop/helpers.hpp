@@ -53,11 +53,12 @@ public:
     }
 
     bool start(helper_job& job) noexcept override {
-        if (__atomic_load_n(&idle_, __ATOMIC_RELAXED) + __atomic_load_n(&looking_, __ATOMIC_RELAXED) == 0)
-            start_thread();
-        if (__atomic_load_n(&started_, __ATOMIC_RELAXED) == 0) return false;
+        bool const one_is_free =
+            __atomic_load_n(&idle_, __ATOMIC_RELAXED) + __atomic_load_n(&looking_, __ATOMIC_RELAXED) != 0;
+        if (!one_is_free || !has_threads()) start_thread(); // a new thread may be free before it is counted
+        if (!has_threads()) return false;
         __atomic_add_fetch(&job.starts, 1, __ATOMIC_RELAXED);
-        unsigned const waiting = __atomic_add_fetch(&waiting_, 1, __ATOMIC_RELAXED);
+        unsigned const waiting = __atomic_add_fetch(&waiting_, 1, __ATOMIC_SEQ_CST);
         (void)arrived_.push(job);
         __atomic_add_fetch(&signals_, 1, __ATOMIC_SEQ_CST);
         if (waiting > __atomic_load_n(&looking_, __ATOMIC_SEQ_CST)) wake(1);
@@ -77,9 +78,15 @@ public:
     }
 
 private:
-    // Any thread. Starts one more, unless another thread is just starting one, or there are enough.
+    bool has_threads() const noexcept { return __atomic_load_n(&started_, __ATOMIC_RELAXED) != 0; }
+
+    // Any thread. Starts one more, unless there are enough. If another thread is just starting one, that will do; but
+    // it waits for the first, which may fail.
     void start_thread() noexcept {
-        if (__atomic_exchange_n(&starting_, true, __ATOMIC_ACQUIRE)) return;
+        while (__atomic_exchange_n(&starting_, true, __ATOMIC_ACQUIRE)) {
+            if (has_threads()) return;
+            linux_kernel::relax();
+        }
         if (unsigned const count = started_; count < most_) {
             sigset_t all, before;
             ::sigfillset(&all);
@@ -129,8 +136,9 @@ private:
         helper_job* const job = ready_;
         if (job) {
             ready_ = job->next;
-            __atomic_sub_fetch(&waiting_, 1, __ATOMIC_RELAXED);
-            __atomic_sub_fetch(&looking_, 1, __ATOMIC_RELAXED);
+            // In this order: who starts a job must not count on this thread any more.
+            __atomic_sub_fetch(&looking_, 1, __ATOMIC_SEQ_CST);
+            __atomic_sub_fetch(&waiting_, 1, __ATOMIC_SEQ_CST);
         }
         ::pthread_mutex_unlock(&mutex_);
         return job;

@@ -6,6 +6,7 @@
 #include <barrier>
 #include <cerrno>
 #include <chrono>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -260,4 +261,24 @@ TEST_CASE("threads that need the first helper at the same time all get it") {
             CHECK(jobs[i].runs == 1);
         }
     }
+}
+
+TEST_CASE("a loop with helpers can be moved as soon as its requests have completed") {
+    kaio::helpers helpers;
+    auto loop = std::make_unique<kaio::loop>(4, helpers);
+    pipe_ends const pipe;
+    char text[8];
+    int done = 0;
+    for (int round = 0; round < 500; ++round) {
+        for (int i = 0; i < 2; ++i)
+            loop->submit(kaio::read(pipe.reader(), text, 0), [&](kaio::io_result r) { done += r.bytes() == 1; });
+        loop->poll();
+        loop->poll();
+        pipe.put("a");
+        while (done % 2 == 0) loop->poll();
+        pipe.put("b");
+        while (done % 2 != 0) loop->poll();
+        loop = std::make_unique<kaio::loop>(std::move(*loop));
+    }
+    CHECK(done == 1000);
 }

@@ -103,7 +103,7 @@ public:
         return made;
     }
     loop_core(loop_core&& other) noexcept
-        : slab(std::move(other.slab)), context(std::move(other.context)), queue(std::move(other.queue)),
+        : slab(std::move(other.settled().slab)), context(std::move(other.context)), queue(std::move(other.queue)),
           completions(std::move(other.completions)), mailbox(std::move(other.mailbox)), waiter(other.waiter),
           capacity(std::move(other.capacity)), observer(std::move(other.observer)), detour(std::move(other.detour)),
           prepares(other.prepares) {
@@ -364,6 +364,12 @@ private:
 
     loop_core(basic_context<Kernel> made, duration spin_limit) noexcept
         : context(std::move(made)), waiter(spin_limit), capacity(context.capacity() - 1) {}
+
+    // After it a helper that was at the end of its work for this loop has left it.
+    loop_core& settled() noexcept {
+        if (detour) detour.get()->close();
+        return *this;
+    }
 
     bool reserve() noexcept {
         std::size_t const with_wake = std::size_t{capacity} + 1;

@@ -32,6 +32,7 @@ struct file_habit {
     bool writes = false;
     bool direct = false;      // with O_DIRECT
     bool synchronous = false; // with O_DSYNC
+    bool appends = false;     // with O_APPEND
     unsigned char misses = 0; // tries in a row that would have blocked, most_misses at most
     unsigned tried = 0;       // requests in flight that the loop has given NOWAIT
     unsigned pass = 0;        // the loop's last submission that had a request for it
@@ -108,6 +109,7 @@ public:
 
     template <class Visit> void for_each(Visit visit) noexcept {
         for (file_habit& habit : table_) visit(habit);
+        visit(crowd_);
     }
 
 private:

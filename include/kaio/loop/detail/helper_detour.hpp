@@ -129,7 +129,7 @@ private:
         if (!may_block(request) || (request.aio_rw_flags & nowait) != 0) return false;
         file_habit& habit = habit_of(core, request);
         if (habit.usual == way::at_once && still_at_once(core.context.get_kernel(), habit)) return false;
-        if (habit.next(pass_) == way::helper || waits_for_disk(habit, request)) {
+        if (habit.next(pass_) == way::helper || waits_for_disk(habit, request) || appends(habit, request)) {
             if (!habit.writes && !habit.direct) operation.set_outcome(helper_lane<Core>::read_ahead);
             gather(core, operation, helper_reason::known_to_block);
             return true;
@@ -208,10 +208,16 @@ private:
         return habit.writes && !habit.direct && (habit.synchronous || (request.aio_rw_flags & any_sync) != 0);
     }
 
+    // Such writes land in the order in which they go, and what a try has appended can't be appended again.
+    static bool appends(const file_habit& habit, const iocb& request) noexcept {
+        return habit.writes && (habit.appends || (request.aio_rw_flags & append) != 0);
+    }
+
     template <class Kernel> static void learn(const Kernel& policy, file_habit& habit) noexcept {
         int const flags = policy.status_flags(static_cast<int>(habit.file));
         habit.direct = flags >= 0 && (flags & O_DIRECT) != 0;
         habit.synchronous = flags >= 0 && (flags & O_DSYNC) != 0;
+        habit.appends = flags >= 0 && (flags & O_APPEND) != 0;
         if (policy.is_in_memory(static_cast<int>(habit.file))) habit.usual = way::at_once;
     }
 

@@ -39,9 +39,8 @@ public:
     helper_lane(const helper_lane&) = delete;
     helper_lane& operator=(const helper_lane&) = delete;
 
-    // The outcome of a read on its way: the helper is to start it, and those with it, before it waits for the first.
-    // (1 would make it a timer.)
-    static constexpr int read_ahead = 2;
+    // The word of a read on its way: the helper is to start it, and those with it, before it waits for the first.
+    static constexpr int read_ahead = 1;
 
     // Gathers a request for the next hand_over.
     void gather(operation_core& operation) noexcept {
@@ -98,7 +97,7 @@ private:
         while (chain != nullptr && count != most_at_once) {
             operation_core& operation = *std::exchange(chain, chain->next);
             operation.habit = nullptr;
-            if (operation.take_outcome() == read_ahead) start_reading(operation.as.request);
+            if (operation.word() == read_ahead) start_reading(operation.as.request);
             batch[count++] = &operation.as.request;
         }
         for (view<iocb* const> rest{batch, count}; !rest.empty();) {
@@ -117,7 +116,7 @@ private:
     }
 
     void refuse(operation_core& operation, int error) noexcept {
-        operation.set_outcome(-error);
+        operation.set_word(-error);
         if (refused_.push(operation)) core_->mailbox.post_kept(core_->context, refusal_);
     }
 

@@ -122,6 +122,11 @@ struct operation_core {
     // Has completed, without the kernel. take_outcome makes the kernel's reserved field 0 again.
     void set_outcome(int result) noexcept { as.outcome.result = result; }
     std::int64_t take_outcome() noexcept { return std::exchange(as.outcome.result, 0); }
+
+    // With a helper: a word between it and the loop's thread. It lies where the loop's thread does not look meanwhile,
+    // and where the kernel writes 0.
+    void set_word(int word) noexcept { as.request.aio_key = static_cast<std::uint32_t>(word); }
+    int word() const noexcept { return static_cast<int>(as.request.aio_key); }
 };
 
 static_assert(std::is_standard_layout_v<operation_core>, "an iocb's address is its operation's");

@@ -1,4 +1,5 @@
 #include "support/catch.hpp"
+#include "support/child.hpp"
 #include "support/scripted_kernel.hpp"
 #include "support/stepped_team.hpp"
 #include "support/temporary_file.hpp"
@@ -7,12 +8,17 @@
 #include <cerrno>
 #include <chrono>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <kaio/kaio.hpp>
@@ -281,4 +287,195 @@ TEST_CASE("a loop with helpers can be moved as soon as its requests have complet
         loop = std::make_unique<kaio::loop>(std::move(*loop));
     }
     CHECK(done == 1000);
+}
+
+TEST_CASE("what a helper has counts as in flight, and takes its place in the capacity") {
+    test::stepped_team team;
+    counted_loop loop(2, team);
+    pipe_ends const pipe;
+    char text[3];
+    std::string order;
+    for (char& each : text)
+        loop.submit(kaio::read(pipe.reader(), std::span(&each, 1), 0), [&](kaio::io_result) { order += each; });
+    loop.poll();
+    loop.poll();
+    CHECK(loop.in_flight() == 2);
+    CHECK(loop.queued() == 1);
+    pipe.put("abc");
+    loop.run_for(std::chrono::milliseconds(1));
+    CHECK(order.empty());
+    team.step();
+    loop.run();
+    CHECK(order == "abc");
+}
+
+TEST_CASE("a pipe is read once for each request, whether a helper had it or not") {
+    kaio::helpers helpers(2);
+    kaio::loop loop(8, helpers);
+    pipe_ends const pipe;
+    constexpr unsigned count = 300;
+    unsigned char text[count][3];
+    unsigned done = 0;
+    std::size_t bytes = 0, written = 0;
+    std::vector<int> seen(256);
+    for (auto& each : text)
+        loop.submit(kaio::read(pipe.reader(), each, 0), [&](kaio::io_result result) {
+            ++done;
+            bytes += result.bytes();
+            for (std::size_t i = 0; i < result.bytes(); ++i) ++seen[each[i]];
+        });
+    unsigned char next = 0;
+    while (done != count) {
+        if (loop.poll() != 0) continue;
+        pipe.put(std::string(1, static_cast<char>(next)));
+        ++next;
+        ++written;
+    }
+    int left = 0;
+    REQUIRE(::ioctl(pipe.reader(), FIONREAD, &left) == 0);
+    CHECK(bytes + static_cast<std::size_t>(left) == written);
+    for (int const each : seen) CHECK(each <= static_cast<int>(written / 256 + 1));
+}
+
+TEST_CASE("a forked child has no helpers and does nothing, and its parent goes on") {
+    auto helpers = std::make_unique<kaio::helpers>();
+    auto loop = std::make_unique<kaio::loop>(4, *helpers);
+    pipe_ends const pipe;
+    char text[8];
+    int handled = 0;
+    loop->submit(kaio::read(pipe.reader(), text, 0), [&](kaio::io_result result) { handled += result.bytes() == 3; });
+    loop->run_for(std::chrono::milliseconds(5)); // now a helper is in io_submit
+    int const status = test::in_child([&] {
+        if (loop->usable() || helpers->usable()) return 1;
+        if (kaio::loop::try_make(4, *helpers).error().value() != EINVAL) return 2;
+        loop.reset();
+        helpers.reset();
+        if (handled != 0) return 3;
+#ifndef KAIO_TSAN // does not let a child start threads
+        kaio::helpers own;
+        kaio::loop again(4, own);
+        pipe_ends const another;
+        again.submit(kaio::read(another.reader(), text, 0),
+                     [&](kaio::io_result result) { handled += result.bytes() == 2; });
+        again.submit(kaio::after(std::chrono::milliseconds(1)), [&](kaio::io_result) { another.put("ab"); });
+        again.run();
+        if (handled != 1) return 4;
+#endif
+        return 0;
+    });
+    CHECK(status == 0);
+    CHECK(handled == 0);
+    pipe.put("abc");
+    loop->run();
+    CHECK(handled == 1);
+}
+
+TEST_CASE("coroutines, whole transfers and buffers that travel know nothing of helpers") {
+    kaio::helpers helpers;
+    kaio::loop loop(4, helpers);
+    pipe_ends const pipe;
+    auto const later = [&](std::string text) {
+        loop.submit(kaio::after(std::chrono::milliseconds(1)), [&, text](kaio::io_result) { pipe.put(text); });
+    };
+    auto const together = [&]() -> kaio::task<std::string> {
+        later("abc");
+        auto [result, buffer] = co_await loop.submit(kaio::read(pipe.reader(), std::vector<char>(8), 0));
+        std::string all(buffer.data(), result.bytes());
+        char rest[6];
+        later("def");
+        for (std::size_t got = 0; got != sizeof rest;) {
+            kaio::io_result const part =
+                co_await loop.submit(kaio::read(pipe.reader(), std::span(rest).subspan(got), 0));
+            got += part.bytes();
+            if (got == 3) later("ghi");
+        }
+        co_return all + std::string(rest, sizeof rest);
+    };
+    CHECK(kaio::sync_wait(loop, together()) == "abcdefghi");
+}
+
+TEST_CASE("a notifier wakes for what a helper has submitted, and for what a helper was refused") {
+    test::stepped_team team;
+    kaio::loop loop(4, team);
+    kaio::notifier notifier(loop);
+    pipe_ends const pipe;
+    int const closing = ::dup(pipe.reader());
+    char text[8];
+    std::string order;
+    pollfd watched{notifier.fd(), POLLIN, 0};
+    auto const turn = [&] {
+        REQUIRE(::poll(&watched, 1, 10'000) == 1);
+        notifier.poll();
+    };
+    loop.submit(kaio::read(pipe.reader(), text, 0),
+                [&](kaio::io_result r) { order += r.bytes() == 1 ? "read " : "? "; });
+    notifier.update();
+    while (team.jobs() == 0) turn();
+    CHECK(order.empty());
+    pipe.put("x");
+    CHECK(::poll(&watched, 1, 10) == 0);
+    team.step();
+    while (order.empty()) turn();
+    loop.submit(kaio::read(closing, text, 0), [&](kaio::io_result r) { order += r.error().message(); });
+    notifier.update();
+    while (team.jobs() == 0) turn();
+    ::close(closing);
+    team.step();
+    while (order.size() < 6) turn();
+    CHECK(order == "read Bad file descriptor");
+}
+
+TEST_CASE("signals stay out of the helpers") {
+    static volatile sig_atomic_t elsewhere = 0;
+    static pthread_t const here = ::pthread_self();
+    struct sigaction action{};
+    action.sa_handler = [](int) { elsewhere = elsewhere + !::pthread_equal(::pthread_self(), here); };
+    REQUIRE(::sigaction(SIGUSR1, &action, nullptr) == 0);
+    sigset_t mask, before, blocked;
+    ::sigemptyset(&mask);
+    ::sigaddset(&mask, SIGUSR1);
+    {
+        kaio::helpers helpers;
+        kaio::loop loop(4, helpers);
+        pipe_ends const pipe;
+        char text[8];
+        loop.submit(kaio::read(pipe.reader(), text, 0), [](kaio::io_result) {});
+        loop.run_for(std::chrono::milliseconds(2));
+        ::pthread_sigmask(SIG_BLOCK, &mask, &before); // so only a helper could take it
+        ::kill(::getpid(), SIGUSR1);
+        loop.run_for(std::chrono::milliseconds(5));
+        CHECK(elsewhere == 0);
+        ::pthread_sigmask(SIG_SETMASK, &before, &blocked);
+        CHECK(::sigismember(&blocked, SIGUSR1) == 1); // starting a thread has left this one's mask alone
+        pipe.put("x");
+        loop.run();
+    }
+    CHECK(elsewhere == 0);
+    ::signal(SIGUSR1, SIG_DFL);
+}
+
+TEST_CASE("where no thread can be started the loop's thread does the work") {
+    int const status = test::in_child([] {
+        rlimit const none{0, 0};
+        if (::setrlimit(RLIMIT_NPROC, &none) != 0) return 2;
+        if (::getuid() == 0 && (::setgid(65534) != 0 || ::setuid(65534) != 0)) return 2;
+        pthread_t thread;
+        if (::pthread_create(&thread, nullptr, [](void*) -> void* { return nullptr; }, nullptr) == 0) {
+            ::pthread_join(thread, nullptr);
+            return 2;
+        }
+        kaio::helpers helpers(2);
+        kaio::loop loop(4, helpers);
+        test::temporary_file const file(4096, "/tmp");
+        ::posix_fadvise(file.fd(), 0, 0, POSIX_FADV_DONTNEED);
+        std::vector<char> bytes(4096);
+        int done = 0;
+        loop.submit(kaio::write(file.fd(), bytes, 0), [&](kaio::io_result r) { done += r.bytes() == 4096; });
+        loop.submit(kaio::write(file.fd(), bytes, 4096).flags(kaio::rw_flags::append),
+                    [&](kaio::io_result r) { done += r.bytes() == 4096; });
+        loop.run();
+        return done == 2 ? 0 : 4;
+    });
+    if (status == 2) SKIP_TEST("threads can't be forbidden here");
+    CHECK(status == 0);
 }

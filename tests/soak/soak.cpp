@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <kaio/kaio.hpp>
+#include <kaio/loop/helpers.hpp>
 
 namespace {
 
@@ -68,6 +69,7 @@ constexpr const char* names[kinds] = {"writes",
 struct soak {
     kaio::file file, direct; // `direct` is on a file system that refuses misaligned direct I/O, or is empty
     int ready = ::eventfd(1, EFD_CLOEXEC);
+    kaio::helpers helpers{2};
     kaio::loop* loop = nullptr;
     std::uint64_t random = 88172645463325252u;
     std::uint64_t started = 0, completed = 0, stop_at = 0;
@@ -214,10 +216,11 @@ struct soak {
         if (started < stop_at) submit(index);
     }
 
-    // Submits `requests` more requests through a new loop.
-    void run(std::uint64_t requests, kaio::reaping how) {
+    // Submits `requests` more requests through a new loop, which has helpers or not.
+    void run(std::uint64_t requests, kaio::reaping how, bool helped) {
         stop_at = started + requests;
-        kaio::loop fresh(capacity, {.setup = {.events = how}});
+        kaio::loop_options const options{.setup = {.events = how}};
+        kaio::loop fresh = helped ? kaio::loop(capacity, helpers, options) : kaio::loop(capacity, options);
         loop = &fresh;
         for (unsigned i = 0; i < slots && started < stop_at; ++i) submit(i);
         fresh.run();
@@ -279,7 +282,7 @@ int main(int argc, char** argv) {
         std::uint64_t const until = total / parts * (part + 1);
         while (s.started < until) {
             auto const how = s.next_random() % 4 == 0 ? kaio::reaping::syscall : kaio::reaping::automatic;
-            s.run(std::min<std::uint64_t>(until - s.started, 250'000), how);
+            s.run(std::min<std::uint64_t>(until - s.started, 250'000), how, s.next_random() % 2 == 0);
         }
         usage const now = usage::now();
         std::printf("%12llu %10.1f %12ld %10ld\n", static_cast<unsigned long long>(s.completed),

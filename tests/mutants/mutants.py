@@ -506,8 +506,6 @@ breaks(*lane, "the error of a refused request is its own", "operation.set_word(-
 breaks(*lane, "without a helper the loop's thread submits", "if (!team.start(*this)) submit_all(*this);", "(void)team.start(*this);")
 breaks(*lane, "what is taken back and not wanted goes on", "if (!visit(operation)) gather(operation);", "(void)visit(operation);")
 breaks("loop/detail/request_queue.hpp", "loop/helpers", "a helper's request tells the notifier", "                else if (eventfd_ >= 0)\n                    add_notification(**next);\n", "")
-breaks("loop/detail/loop_core.hpp", "loop/helpers", "run looks for what was refused before it sleeps", "if (detour && completions.size() != 0) [[unlikely]]", "if (false)")
-breaks("loop/detail/loop_core.hpp", "loop/helpers", "the destructor completes what was refused", "            if (completions.size() != 0) continue;\n", "")
 breaks("loop/detail/loop_core.hpp", "loop/helpers", "a loop is moved when its helper has left it", "other.settled().slab", "other.slab", threads=True)
 threads_of = ("loop/helpers.hpp", "loop/helpers")
 breaks(*threads_of, "signals stay out of helpers", "::pthread_sigmask(SIG_SETMASK, &all, &before);", "::pthread_sigmask(SIG_SETMASK, nullptr, &before);")

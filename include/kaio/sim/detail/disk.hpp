@@ -301,7 +301,7 @@ private:
         if (!r.is_write() || which == blocking_writes::none) return false;
         if (which == blocking_writes::all || start(r) + bytes(r) > r.target->content.size()) return true;
         return which == blocking_writes::into_holes &&
-               r.target->content.has_hole(start(r), static_cast<std::size_t>(bytes(r)));
+               r.target->content.has_hole(start(r), kaio::detail::narrow<std::size_t>(bytes(r)));
     }
 
     // A read through the page cache. With RWF_NOWAIT it has what is there, and all of it is on its way.

@@ -52,13 +52,13 @@ public:
 private:
     void pass(bool to_fiber) {
         {
-            std::lock_guard const lock(mutex_);
+            std::lock_guard<std::mutex> const lock(mutex_);
             runs_ = to_fiber;
         }
         passed_.notify_one();
     }
     void wait_until(bool runs) {
-        std::unique_lock lock(mutex_);
+        std::unique_lock<std::mutex> lock(mutex_);
         passed_.wait(lock, [&] { return runs_ == runs; });
     }
 

@@ -202,7 +202,7 @@ TEST_CASE("the writes of a file that block: extending ones, those into holes, al
         CHECK(submit_alone(world, kaio::read(file, buffer, 0).flags(nowait)).res == 4096);
         return answers;
     };
-    CHECK(seen(blocking_writes::none) == std::array<bool, 4>{});
+    CHECK(seen(blocking_writes::never) == std::array<bool, 4>{});
     CHECK(seen(blocking_writes::extending) == std::array<bool, 4>{false, false, false, true});
     CHECK(seen(blocking_writes::into_holes) == std::array<bool, 4>{false, true, true, true});
     CHECK(seen(blocking_writes::all) == std::array<bool, 4>{true, true, true, true});

@@ -37,7 +37,7 @@ struct options {
 
 // The writes of a file that block. Each value includes those before it.
 enum class blocking_writes : unsigned char {
-    none,
+    never,
     extending,  // that make the file longer: direct ones on ext4
     into_holes, // of bytes that were never written
     all,        // as on btrfs
@@ -55,7 +55,7 @@ struct file_options {
     file_alignment alignment = {512, 512}; // bytes, powers of two
 
     // What blocks, and who says so.
-    blocking_writes blocks = blocking_writes::none;
+    blocking_writes blocks = blocking_writes::never;
     nowait_answer nowait = nowait_answer::known;
     bool cached = false;    // it has a page cache: a read of bytes that are not in it blocks until they are
     bool in_memory = false; // as on tmpfs: nothing blocks, all completes at once, and io_submit refuses RWF_NOWAIT

@@ -298,7 +298,7 @@ private:
     bool blocks(const in_flight& r) noexcept {
         if (random_.chance(options_.blocking)) return true;
         blocking_writes const which = r.target->options.blocks;
-        if (!r.is_write() || which == blocking_writes::none) return false;
+        if (!r.is_write() || which == blocking_writes::never) return false;
         if (which == blocking_writes::all || start(r) + bytes(r) > r.target->content.size()) return true;
         return which == blocking_writes::into_holes &&
                r.target->content.has_hole(start(r), kaio::detail::narrow<std::size_t>(bytes(r)));

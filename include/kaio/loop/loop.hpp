@@ -35,6 +35,11 @@
 
 namespace kaio::inline KAIO_BUILD {
 
+template <class Core, class Function> class offload_awaitable; // kaio/loop/offload.hpp has these
+namespace detail {
+template <class Core, class Function, class Handler> class handled_offload;
+} // namespace detail
+
 struct loop_options {
     // How long, at most, to spin before sleeping in the kernel: to look busily at the empty ring. That costs CPU, and
     // saves the time of falling asleep and waking up. Within this bound the loop finds out by itself how much pays.
@@ -148,6 +153,26 @@ public:
     // `co_await loop.sleep_for(100ms)` is `co_await loop.submit(after(100ms))`.
     awaitable<core, timer> sleep_for(duration delay) noexcept { return {core_, after(delay)}; }
 
+    // Runs `function()` on a helper, for what Linux has no asynchronous call for. kaio/loop/offload.hpp has this, and
+    // says more. `handler(offload_result)` is called exactly once, inside poll or run (or the destructor), with what the
+    // function returned or threw. Both are destroyed by the loop's thread. Allocates: once.
+    // Errors: throws std::system_error (ENOMEM; EINVAL in a forked child, or the loop was moved from), and then nothing
+    // runs.
+    template <class Function, class Handler> void offload(Function&& function, Handler&& handler) {
+        try_offload(std::forward<Function>(function), std::forward<Handler>(handler)).value("kaio: loop.offload");
+    }
+    template <class Function, class Handler> result<void> try_offload(Function&& function, Handler&& handler) {
+        using offloading = detail::handled_offload<core, std::decay_t<Function>, std::decay_t<Handler>>;
+        int const error = offloading::submit(core_, std::forward<Function>(function), std::forward<Handler>(handler));
+        if (error != 0) return failure(error);
+        return {};
+    }
+
+    // For `co_await`: returns what the function returns, or throws what it throws. Allocates: nothing.
+    template <class Function> offload_awaitable<core, std::decay_t<Function>> offload(Function&& function) {
+        return {core_, std::forward<Function>(function)};
+    }
+
     // Asks for an operation to complete early. It still completes exactly once: with ECANCELED if it is a timer, or if
     // the kernel has not been given it; and soon with ECANCELED if it is a poll in flight. It looks through what waits.
     // Errors: EINVAL for an operation that has completed, and for a disk request in flight, which nothing can cancel:
@@ -169,7 +194,7 @@ public:
     std::size_t poll() { return try_poll().value(unusable); }
     result<std::size_t> try_poll() { return core_.poll(); }
 
-    // Runs until nothing is in flight, queued, timed or held, and returns how many handlers were called. While there is
+    // Runs until nothing is in flight, queued, timed, offloaded or held, and returns how many handlers were called. While there is
     // nothing to do it spins (loop_options::spin_limit), then sleeps in one io_getevents. Signals do not end it. Inside
     // a handler or a coroutine it does not wait for what is held: that may be released only when the handler or
     // coroutine has ended. Errors: those of poll and io_getevents.
@@ -241,6 +266,9 @@ public:
 
     // Requests that were submitted and not yet given to the kernel.
     std::size_t queued() const noexcept { return core_.queue.size(); }
+
+    // Offloaded functions whose results have not come back.
+    std::size_t offloads() const noexcept { return core_.offloads; }
 
     // Timers that have not expired.
     std::size_t timers() const noexcept { return core_.timers.size(); }

@@ -93,6 +93,22 @@ public:
     }
     scoped_awaitable<basic_request_scope, timer> sleep_for(duration delay) noexcept { return {*this, after(delay)}; }
 
+    // As the loop's, with kaio/loop/offload.hpp. Closing the scope does not keep the function from running. A coroutine
+    // is to be a task of this scope, which then waits for the task.
+    template <class Function, class Handler> void offload(Function&& function, Handler&& handler) {
+        try_offload(std::forward<Function>(function), std::forward<Handler>(handler)).value("kaio: scope.offload");
+    }
+    template <class Function, class Handler> result<void> try_offload(Function&& function, Handler&& handler) {
+        using counted = detail::counted_handler<basic_request_scope, std::decay_t<Handler>>;
+        result<void> const offloaded =
+            loop_.try_offload(std::forward<Function>(function), counted{this, std::forward<Handler>(handler)});
+        if (offloaded) ++count_;
+        return offloaded;
+    }
+    template <class Function> auto offload(Function&& function) {
+        return loop_.offload(std::forward<Function>(function));
+    }
+
     // For work that is no request and will end in a post, of a helper's thread for example: until as many calls of
     // release, inside a handler or a posted function, the scope is not empty and the loop is held.
     void hold() noexcept {

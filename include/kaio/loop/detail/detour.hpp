@@ -11,6 +11,7 @@
 namespace kaio::inline KAIO_BUILD::detail {
 
 template <class Core> class helper_detour; // defined by kaio/loop/helpers.hpp
+struct offloaded;                          // defined by kaio/loop/detail/offload_lane.hpp
 
 // `Core` is the loop's. It is named in each call, because it can be moved.
 template <class Core> class detour {
@@ -35,6 +36,9 @@ public:
 
     // Completes all of those with ECANCELED.
     virtual void cancel_all(Core& core) noexcept = 0;
+
+    // Has a helper run the function, which then posts itself.
+    virtual void offload(offloaded& function) noexcept = 0;
 
     // At the end: waits until no helper works for the loop.
     virtual void close() noexcept = 0;

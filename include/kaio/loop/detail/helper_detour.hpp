@@ -22,6 +22,7 @@
 #include <kaio/loop/detail/detour.hpp>
 #include <kaio/loop/detail/habits.hpp>
 #include <kaio/loop/detail/helper_lane.hpp>
+#include <kaio/loop/detail/offload_lane.hpp>
 #include <kaio/loop/detail/operation_core.hpp>
 #include <kaio/loop/detail/operation_list.hpp>
 #include <kaio/loop/observer.hpp>
@@ -97,8 +98,11 @@ public:
             });
     }
 
+    void offload(offloaded& function) noexcept override { offloads_.hand_over(function); }
+
     void close() noexcept override {
         for (unsigned i = 0; i < team_.size(); ++i) lanes_[i].wait(team_);
+        offloads_.wait();
     }
 
 private:
@@ -268,6 +272,7 @@ private:
     unsigned reads_ = 0;       // that helpers got, rounded up
     unsigned pass_ = 0;        // calls of submit
     habits habits_{};
+    offload_lane offloads_{team_};
 };
 
 } // namespace kaio::detail

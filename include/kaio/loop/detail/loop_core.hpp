@@ -65,6 +65,7 @@ public:
     detail::waiter<Kernel> waiter;     // how it waits: spinning, then asleep
     reset_on_move<unsigned> capacity;  // requests in flight at once; 0: moved from
     std::size_t holds = 0;             // what release has not ended
+    std::size_t offloads = 0;          // offloaded functions that have not come back
     bool stopped = false;              // run is to return
     unsigned scopes = 0;               // request_scopes that submit to it
     running_thread running{};          // who is inside poll or run, in a debug build
@@ -425,7 +426,9 @@ private:
     std::int64_t now() const noexcept { return context.get_kernel().now(); }
     bool is_past(std::int64_t deadline) const noexcept { return deadline != duration::unlimited && now() >= deadline; }
 
-    bool is_idle() const noexcept { return in_flight() + queue.size() + timers.size() == 0 && !mailbox.has_posts(); }
+    bool is_idle() const noexcept {
+        return in_flight() + queue.size() + timers.size() + offloads == 0 && !mailbox.has_posts();
+    }
     // The loop is held, and can be released while this run waits.
     bool waits_for_holder(goal wanted) const noexcept {
         return holds != 0 && (wanted != nothing_left || !completions.in_handler());
@@ -523,7 +526,8 @@ private:
             if (completions.dispatch(mailbox, completer()) != before) continue;
             // A post of the detour's has brought something, or something is to be submitted again.
             if (completions.size() + queue.size() != 0) continue;
-            if (context.in_flight() == 0) return;
+            if (context.in_flight() + offloads == 0) return;
+            // What a helper could not submit comes by a post, and so does what was offloaded.
             if (detour && !mailbox.listen(context)) continue;
             duration const limit = polls_end ? duration() : duration::from_ns(1'000'000);
             auto const count = context.wait(completions.room(), 1, mailbox.bounded(limit));
@@ -533,6 +537,8 @@ private:
             else if (count.error().value() != EINTR)
                 ++failures;
         } // the context's own destructor still waits for the kernel
+        for (; offloads != 0; completions.dispatch(mailbox, completer()))
+            if (detour) detour.get()->close();
     }
 };
 

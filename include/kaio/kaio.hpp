@@ -1,6 +1,7 @@
-// All of kaio but the simulated kernel, which is kaio/sim/kernel.hpp, and the pieces for coroutines that not every
-// program should have to compile: completion, event, semaphore, mutex, channel, task_group, waiting_pool, with_timeout
-// and with_stop_token in kaio/coro/. The raw layer alone is kaio/io/context.hpp and kaio/io/request.hpp.
+// All of kaio but the simulated kernel, which is kaio/sim/kernel.hpp, and the pieces that not every program should have
+// to compile: helpers and offload in kaio/loop/; completion, event, semaphore, mutex, channel, task_group, waiting_pool,
+// with_timeout, with_stop_token, async_file, directory, read_file, write_file, write_range and replace_file in
+// kaio/coro/. The raw layer alone is kaio/io/context.hpp and kaio/io/request.hpp.
 #pragma once
 
 #include <kaio/coro/for_each_concurrent.hpp>
@@ -9,7 +10,6 @@
 #include <kaio/coro/sync_wait.hpp>
 #include <kaio/coro/task.hpp>
 #include <kaio/coro/when_all.hpp>
-#include <kaio/coro/write_file.hpp>
 #include <kaio/coro/yield.hpp>
 #include <kaio/io/aligned_allocator.hpp>
 #include <kaio/io/aligned_buffer.hpp>

@@ -1,4 +1,5 @@
 // expect: truncatable_file
+#include <kaio/coro/write_file.hpp>
 #include <kaio/kaio.hpp>
 
 struct own {

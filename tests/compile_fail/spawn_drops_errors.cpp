@@ -1,4 +1,5 @@
 // expect: spawn drops what its task returns, and this may be an error
+#include <kaio/coro/write_file.hpp>
 #include <kaio/kaio.hpp>
 
 void example(kaio::loop& loop, const kaio::file& file, kaio::aligned_buffer& buffer) {

@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <kaio/coro/write_file.hpp>
 #include <kaio/kaio.hpp>
 #include <kaio/sim/kernel.hpp>
 

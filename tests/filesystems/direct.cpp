@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <kaio/coro/write_file.hpp>
 #include <kaio/kaio.hpp>
 
 namespace {

@@ -15,6 +15,7 @@
 
 #include <unistd.h>
 
+#include <kaio/coro/write_file.hpp>
 #include <kaio/kaio.hpp>
 
 namespace {

@@ -11,6 +11,7 @@
 #include <kaio/coro/task_group.hpp>
 #include <kaio/coro/waiting_pool.hpp>
 #include <kaio/coro/with_timeout.hpp>
+#include <kaio/coro/write_file.hpp>
 #include <kaio/kaio.hpp>
 #include <kaio/sim/kernel.hpp>
 

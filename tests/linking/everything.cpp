@@ -1,6 +1,7 @@
 // Uses all of kaio, so that the object file has all variables that the headers define, if there are any.
 #include <fcntl.h>
 
+#include <kaio/coro/write_file.hpp>
 #include <kaio/kaio.hpp>
 #include <kaio/sim/kernel.hpp>
 

@@ -4,6 +4,7 @@
 //     (co_await loop.submit(kaio::fdatasync(file))).value("make it durable");
 // Direct I/O writes whole blocks from aligned memory. What is aligned is written straight from the caller's memory, and
 // the rest through a buffer of kaio's own. It belongs to the loop's thread.
+// Not in kaio/kaio.hpp, because not every program should have to compile it.
 #pragma once
 
 #include <kaio/coro/coroutine.hpp>
@@ -18,14 +19,15 @@
 #include <kaio/coro/task.hpp>
 #include <kaio/io/open_file.hpp>
 #include <kaio/io/view.hpp>
+#include <kaio/loop/offload.hpp>
 #include <kaio/loop/transfer.hpp>
 
 KAIO_COROUTINES_BEGIN
 namespace kaio::inline KAIO_BUILD {
 
 // Writes `content` from the beginning of `file`, any truncatable_file, on: a MiB at a time, four at once, the last
-// block filled up with zeros. Then it sets the file's size by file.try_truncate, which may block. The file and the
-// memory must stay until the task has finished, and the bytes must not change.
+// block filled up with zeros. Then a helper sets the file's size by file.try_truncate; in a loop without helpers that may
+// block the thread. The file and the memory must stay until the task has finished, and the bytes must not change.
 //
 // The result is the number of bytes written from the beginning on. After an error the size is not set, and the file may
 // hold any part of the rest. Success says nothing about permanence: fdatasync does, and file::close may still report an
@@ -44,7 +46,7 @@ task<transfer_result> write_file(Loop& io_loop, const File& file, view<const std
         });
     transfer_result const written = progress.result(0, content.size());
     if (!written) co_return written;
-    auto const cut = file.try_truncate(content.size());
+    auto const cut = co_await io_loop.offload([&] { return file.try_truncate(content.size()); });
     co_return transfer_result(written.bytes(), cut ? 0 : cut.error().value());
 }
 

@@ -19,6 +19,8 @@
 #include <kaio/coro/waiting_pool.hpp>
 #include <kaio/coro/with_timeout.hpp>
 #include <kaio/kaio.hpp>
+#include <kaio/loop/helpers.hpp>
+#include <kaio/loop/offload.hpp>
 
 namespace {
 unsigned long allocations = 0;
@@ -154,6 +156,27 @@ TEST_CASE("coroutines allocate their frames and nothing per request, timer or wh
     unsigned long const after = allocations_so_far();
     CHECK(done == 10'000);
     CHECK(after == before + 1);
+}
+
+TEST_CASE("offloading allocates nothing in a coroutine, and once with a handler") {
+    if (uncounted) SKIP_TEST("ThreadSanitizer has its own operator new");
+    kaio::helpers helpers;
+    kaio::loop loop(4, helpers);
+    loop.offload([] {}, [](kaio::offload_result<void>) {}); // starts a thread
+    loop.run();
+    int sum = 0;
+    unsigned long before = allocations_so_far();
+    auto const work = [](kaio::loop& of, int& to) -> kaio::task<> {
+        for (int i = 0; i < 1'000; ++i) to += co_await of.offload([&to] { return to % 2 + 1; });
+    };
+    kaio::sync_wait(loop, work(loop, sum));
+    CHECK(allocations_so_far() <= before + 4); // frames
+    CHECK(sum > 1'000);
+    before = allocations_so_far();
+    for (int i = 0; i < 100; ++i)
+        loop.offload([] { return 1; }, [&](kaio::offload_result<int> r) { sum += r.value(); });
+    loop.run();
+    CHECK(allocations_so_far() == before + 100);
 }
 
 TEST_CASE("waiting for events, semaphores, mutexes, channels and completions allocates nothing") {
@@ -335,6 +358,16 @@ TEST_CASE(
     CHECK((uncounted || allocations_so_far() - before == 1));
     d.loop.run();
     CHECK(done == 1001);
+}
+
+TEST_CASE("without memory for a function that is offloaded, nothing runs") {
+    if (uncounted) SKIP_TEST("ThreadSanitizer has its own operator new");
+    kaio::loop loop(4);
+    failing = 1;
+    auto const error = loop.try_offload([] { FAIL(); }, [](kaio::offload_result<void>) { FAIL(); }).error();
+    failing = 0;
+    CHECK(error == std::errc::not_enough_memory);
+    CHECK(loop.run() == 0);
 }
 
 TEST_CASE("without memory for a large handler, the handler and a buffer that is handed over stay with the caller") {

@@ -368,10 +368,10 @@ TEST_CASE("a request_scope waits for what is offloaded through it, open or close
 
 TEST_CASE("loops that share helpers, with functions of coroutines and handlers: each comes back once") {
     kaio::helpers helpers(3);
-    for (int round = 0; round < 300; ++round) {
+    for (int round = 0; round < 40; ++round) {
         int awaited = 0, handled = 0;
         auto const work = [&](kaio::loop& loop) -> test::free_running {
-            for (int i = 0; i < 5; ++i) {
+            for (int i = 0; i < 50; ++i) {
                 awaited += co_await loop.offload([] { return 1; });
                 loop.offload([] { return 1; }, [&](kaio::offload_result<int> result) { handled += result.value(); });
             }
@@ -381,7 +381,7 @@ TEST_CASE("loops that share helpers, with functions of coroutines and handlers: 
             for (int i = 0; i < 4; ++i) work(i % 2 ? one : two);
             if (round % 2) one.run(); // else all is left to the destructors
         }
-        REQUIRE(awaited == 20);
-        REQUIRE(handled == 20);
+        REQUIRE(awaited == 200);
+        REQUIRE(handled == 200);
     }
 }

@@ -32,7 +32,7 @@ concept open_file = requires(const File& file) {
     { file.alignment() } -> std::convertible_to<file_alignment>;
 };
 
-// A file whose size can be set, as ftruncate(2) does, for write_file. It may also have
+// A file whose size can be set, as ftruncate(2) does, for write_file and write_range. It may also have
 //     bool appends() const; // it is written at its end only, as with O_APPEND
 template <class File>
 concept truncatable_file = open_file<File> && requires(const File& file, file_offset size) {

@@ -184,6 +184,7 @@ private:
 } // namespace detail
 
 // What `co_await loop.offload(function)` awaits, in a coroutine of any type. The function lies in the coroutine's frame.
+// A lambda that has captured what it owns gets a name first, or g++ 12 destroys that twice (docs/compilers.md).
 // REQUIRES: it is awaited once at most, and the loop was not moved from. Destroying it, with the frame it is in, while
 // it is under way ends the program with a message: a helper would write into memory that is gone.
 template <class Core, class Function>

@@ -129,7 +129,8 @@ TEST_CASE("what can't be allocated, resized or written out says why") {
     CHECK(sync_error(*loop, ends[1], 0, 0) == ESPIPE);
     ::close(ends[0]);
     ::close(ends[1]);
-    CHECK(error_of(*loop, [](kaio::loop& of) { return kaio::async_size(of, kaio::file()); }) == EBADF);
+    kaio::file const none;
+    CHECK(error_of(*loop, [&](kaio::loop& of) { return kaio::async_size(of, none); }) == EBADF);
 }
 
 TEST_CASE("allocate finds that the disk is full before a write does") {

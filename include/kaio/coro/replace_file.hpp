@@ -1,4 +1,4 @@
-// replace_file: gives a file new content, all of it or none, whatever happens meanwhile.
+// replace_file: new content for a file, all of it or none, whatever happens meanwhile.
 //     (co_await kaio::replace_file(loop, "state", bytes)).value("save the state");
 // It writes a new file beside the old one, syncs it, renames it to the old one's name, and syncs the directory. At every
 // moment the name has the old content or the new one, whole, for other processes and after a kill or power loss. It
@@ -62,7 +62,7 @@ public:
 
     const file& content() const noexcept { return file_; }
 
-    // Gives it the name, for good. Returns an errno, or 0. REQUIRES: its content is synced
+    // Renames it to the path, for good. Returns an errno, or 0. REQUIRES: its content is synced
     int publish() noexcept {
         if (result<void> const closed = file_.try_close(); !closed) return closed.error().value();
         if (::rename(name_.c_str(), path_.c_str()) != 0) return errno;

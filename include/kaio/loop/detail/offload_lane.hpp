@@ -6,7 +6,7 @@
 //     asleep     no function is in it                             started (hand_over)
 //     started    one helper takes the next function, or will      started (a helper, more are in it), asleep (the last)
 //
-// hand_over is for the loop's thread, and the job for whoever has been started.
+// The job is for the helper that was started. All the rest is for the loop's thread.
 #pragma once
 
 #include <kaio/sys/language.hpp>

@@ -8,6 +8,7 @@
 //
 // In a loop without helpers, and where no helper can be had, the loop's thread runs the function at once, and is blocked
 // by it. The result comes back in the same way. In a forked child no helper runs it, and it never comes back.
+// docs/decisions/offloading.md says why it is so.
 // Not in kaio/kaio.hpp, because not every program should have to compile it.
 #pragma once
 

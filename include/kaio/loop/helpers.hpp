@@ -53,15 +53,16 @@ public:
     }
 
     bool start(helper_job& job) noexcept override {
-        bool const one_is_free =
-            __atomic_load_n(&idle_, __ATOMIC_RELAXED) + __atomic_load_n(&looking_, __ATOMIC_RELAXED) != 0;
-        if (!one_is_free || !has_threads()) start_thread(); // a new thread may be free before it is counted
+        if (!has_threads()) start_thread();
         if (!has_threads()) return false;
         __atomic_add_fetch(&job.starts, 1, __ATOMIC_RELAXED);
         unsigned const waiting = __atomic_add_fetch(&waiting_, 1, __ATOMIC_SEQ_CST);
         (void)arrived_.push(job);
         __atomic_add_fetch(&signals_, 1, __ATOMIC_SEQ_CST);
-        if (waiting > __atomic_load_n(&looking_, __ATOMIC_SEQ_CST)) wake(1);
+        unsigned const looking = __atomic_load_n(&looking_, __ATOMIC_SEQ_CST);
+        if (waiting > looking) wake(1);
+        // (One that sleeps may have been woken for a job before.)
+        if (waiting > looking + __atomic_load_n(&idle_, __ATOMIC_SEQ_CST)) start_thread();
         return true;
     }
 
@@ -91,8 +92,11 @@ private:
             sigset_t all, before;
             ::sigfillset(&all);
             ::pthread_sigmask(SIG_SETMASK, &all, &before);
+            __atomic_add_fetch(&looking_, 1, __ATOMIC_RELAXED);
             if (::pthread_create(threads_ + count, nullptr, &work, this) == 0)
                 __atomic_store_n(&started_, count + 1, __ATOMIC_RELAXED);
+            else
+                __atomic_sub_fetch(&looking_, 1, __ATOMIC_RELAXED);
             ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
         }
         __atomic_store_n(&starting_, false, __ATOMIC_RELEASE);
@@ -119,7 +123,6 @@ private:
     // A thread.
     static void* work(void* team) noexcept {
         auto& self = *static_cast<helpers*>(team);
-        __atomic_add_fetch(&self.looking_, 1, __ATOMIC_RELAXED);
         for (;;) {
             unsigned const seen = __atomic_load_n(&self.signals_, __ATOMIC_SEQ_CST);
             if (helper_job* const job = self.take())

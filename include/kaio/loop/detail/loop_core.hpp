@@ -298,6 +298,8 @@ public:
             if (stopped && wanted != one_turn) break;
             if (handled != handled_before) {
                 if (one || is_past(deadline)) break;
+                end_turn();
+                begin_turn();
                 continue;
             }
             if (is_idle() && !waits_for_holder(wanted)) break;
@@ -474,13 +476,22 @@ private:
         };
     }
 
+    void end_turn() noexcept {
+        if constexpr (requires { observer.on_turn_end(); }) observer.on_turn_end();
+    }
+    void begin_turn() noexcept {
+        if constexpr (requires { observer.on_turn_begin(); }) observer.on_turn_begin();
+    }
+
     // Waits for something to complete, a post, a timer or the deadline. Returns an errno, or 0.
     int wait(std::int64_t deadline, const sigset_t* mask) noexcept {
         if (detour && completions.size() != 0) return 0; // a post of the detour's has brought something
         // If the kernel has refused all there is, the next flush says more.
         if (context.in_flight() == 0 && queue.size() != 0) return 0;
         std::int64_t const until = timers.earliest() < deadline ? timers.earliest() : deadline;
+        end_turn();
         auto const count = waiter.wait(context, mailbox, completions.room(), until, mask, observer);
+        begin_turn();
         if (!count) return count.error().value();
         add_events(*count);
         return 0;

@@ -20,9 +20,9 @@ void pass::fail(std::int64_t result) {
 void call_failed(const std::string& call, int error) { throw std::system_error(error, std::system_category(), call); }
 
 std::vector<engine> all_engines() {
-    return {kaio_loop(),       kaio_coroutine(), kaio_owned(),   kaio_blocking(), kaio_syscall(),
-            kaio_context(),    raw_ring(),       raw_spinning(), raw_syscall(),   libaio(),
-            io_uring_normal(), io_uring_tuned(), posix_aio(),    pread_pool(),    pread_engine()};
+    return {kaio_loop(),       kaio_coroutine(), kaio_owned(), kaio_helpers(), kaio_helpers_4(), kaio_blocking(),
+            kaio_syscall(),    kaio_context(),   raw_ring(),   raw_spinning(), raw_syscall(),    libaio(),
+            io_uring_normal(), io_uring_tuned(), posix_aio(),  pread_pool(),   pread_pool_4(),   pread_engine()};
 }
 
 } // namespace bench

@@ -24,6 +24,8 @@ struct engine {
 engine kaio_loop();
 engine kaio_coroutine();
 engine kaio_owned();
+engine kaio_helpers();
+engine kaio_helpers_4();
 engine kaio_context();
 engine kaio_syscall();
 engine kaio_blocking();
@@ -35,6 +37,7 @@ engine io_uring_normal();
 engine io_uring_tuned();
 engine posix_aio();
 engine pread_pool();
+engine pread_pool_4();
 engine pread_engine();
 
 std::vector<engine> all_engines();

@@ -76,7 +76,7 @@ job_runner::job_runner(const bench::target& target)
 workload job_runner::work(unsigned job, std::uint64_t ramp, std::uint64_t requests, std::uint64_t seed) {
     workload made{};
     made.fd = job == 0 ? target_.fd : (*target_.others)[job - 1].fd();
-    made.first_block = target_.blocks / target_.jobs * job;
+    made.first_place = target_.blocks / target_.jobs * job;
     made.blocks = target_.blocks;
     made.block_size = target_.block_size;
     made.pattern = target_.pattern;
@@ -88,8 +88,15 @@ workload job_runner::work(unsigned job, std::uint64_t ramp, std::uint64_t reques
     return made;
 }
 
+std::uint64_t job_runner::most_requests() const noexcept {
+    constexpr std::uint64_t no_limit = std::uint64_t{1} << 62;
+    return target_.state == state::filled ? no_limit
+                                          : std::max<std::uint64_t>(target_.blocks / target_.jobs, 2 * target_.depth);
+}
+
 timing job_runner::run(const engine& engine, std::uint64_t ramp, std::uint64_t requests, std::uint64_t seed,
-                       recorder* record, meter* listener) {
+                       recorded what, recorder* record, meter* listener) {
+    restore_file();
     gate all(target_.jobs, listener);
     std::vector<recorder> records(record ? target_.jobs : 0);
     std::vector<std::exception_ptr> failures(target_.jobs);
@@ -97,6 +104,7 @@ timing job_runner::run(const engine& engine, std::uint64_t ramp, std::uint64_t r
         workload mine = work(number, ramp, requests, seed);
         mine.measured = &all;
         if (record) mine.record = &records[number];
+        mine.recorded = what;
         try {
             engine.run(mine);
         } catch (...) {
@@ -110,10 +118,7 @@ timing job_runner::run(const engine& engine, std::uint64_t ramp, std::uint64_t r
     for (std::thread& thread : others) thread.join();
     for (const std::exception_ptr& failure : failures)
         if (failure) std::rethrow_exception(failure);
-    for (const recorder& mine : records) {
-        record->latency.add(mine.latency);
-        record->stuck.add(mine.stuck);
-    }
+    for (const recorder& mine : records) record->add(mine);
     return all.took();
 }
 

@@ -22,9 +22,15 @@ public:
 
     const bench::target& target() const noexcept { return target_; }
 
-    // `listener` is told of the same moments as the clock. Throws what the engine throws.
+    // Restores the file's state first. `what` is recorded in `record`. `listener` is told of the same moments as the
+    // clock. Throws what the engine throws.
     timing run(const engine& engine, std::uint64_t ramp, std::uint64_t requests, std::uint64_t seed,
-               recorder* record = nullptr, meter* listener = nullptr);
+               recorded what = recorded::nothing, recorder* record = nullptr, meter* listener = nullptr);
+
+    // Requests of a job in a run, at most: more would find blocks that the run itself has written or read.
+    std::uint64_t most_requests() const noexcept;
+
+    void restore_file() const { restore(target_.fd, target_.state, target_.blocks * target_.block_size); }
 
     // Returns one job's work.
     workload work(unsigned job, std::uint64_t ramp, std::uint64_t requests, std::uint64_t seed);

@@ -52,6 +52,20 @@ json times(const histogram& h, bool whole) {
     return made;
 }
 
+const char* name(state s) {
+    switch (s) {
+    case state::filled:
+        break;
+    case state::hole:
+        return "hole";
+    case state::empty:
+        return "empty";
+    case state::cold:
+        return "cold";
+    }
+    return "filled";
+}
+
 template <class T> json maybe(const std::optional<T>& value) { return value ? json(*value) : json(nullptr); }
 
 json describe(const chapter& chapter, const row& r) {
@@ -71,7 +85,11 @@ json describe(const chapter& chapter, const row& r) {
                  {"cpu_system_us", r.system},
                  {"system_calls", maybe(r.calls)},
                  {"latency_us", times(r.times.latency, true)},
-                 {"stuck_us", times(r.times.stuck, false)}});
+                 {"turns", r.times.stuck.count()},
+                 {"stuck_us", times(r.times.stuck, true)},
+                 {"beyond_us", times(r.times.beyond, false)},
+                 {"sleeps", r.times.sleeps},
+                 {"timer_late_us", times(r.times.late, false)}});
     return made;
 }
 
@@ -83,9 +101,10 @@ std::string to_json(const settings& settings, const std::vector<chapter>& all, c
     for (const chapter& chapter : all) {
         json rows = json::array();
         for (const row& r : chapter.rows) rows.push_back(describe(chapter, r));
-        json medium = {{"medium", chapter.medium}, {"description", chapter.description}, {"notice", chapter.notice},
-                       {"rw", chapter.rw},         {"bs", chapter.block_size},           {"direct", chapter.direct},
-                       {"results", rows}};
+        json medium = {{"medium", chapter.medium}, {"description", chapter.description},
+                       {"notice", chapter.notice}, {"rw", chapter.rw},
+                       {"bs", chapter.block_size}, {"state", name(chapter.state)},
+                       {"direct", chapter.direct}, {"results", rows}};
         add_bytes(medium, "medium", chapter.medium);
         add_bytes(medium, "description", chapter.description);
         made["media"].push_back(medium);

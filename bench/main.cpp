@@ -28,6 +28,7 @@ target target_of(const medium& medium, const chapter& chapter, unsigned depth, u
             medium.size / chapter.block_size,
             chapter.block_size,
             chapter.pattern,
+            chapter.state,
             depth,
             jobs};
 }
@@ -39,10 +40,11 @@ medium open_chapter(const settings& settings, const std::string& kind, chapter& 
     options.openings = settings.jobs.back();
     chapter.rw = settings.rw;
     chapter.pattern = settings.pattern;
+    chapter.state = settings.medium.state;
     chapter.block_size = settings.medium.block;
     if (kind == "null") { // /dev/null has no fsync, and only writes cost nothing there
         chapter.rw = "randwrite";
-        chapter.pattern = {true, 0, 0};
+        chapter.pattern = {order::random, 0, 0};
     }
     medium opened = open_medium(options);
     chapter.medium = kind == "filename" ? settings.medium.filename : kind;

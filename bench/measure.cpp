@@ -48,21 +48,24 @@ double spread_of(std::vector<double> rates) {
 
 // Finds how many requests of this engine take as long as the plan wants, and warms up by that.
 void calibrate(candidate& subject, const plan& plan, job_runner& runner) {
-    constexpr std::uint64_t most = 50'000'000;
+    std::uint64_t const most = runner.most_requests() / 2; // half may be for warming up
+    std::uint64_t const enough = std::min<std::uint64_t>(most, 50'000'000);
     std::uint64_t requests = 64;
     for (;;) {
         stop_if_asked();
-        double const took = runner.run(*subject.made.engine, requests / 4, requests, plan.seed).seconds;
-        if (took >= plan.seconds / 4 || requests >= most) {
+        auto const once = [&] { return runner.run(*subject.made.engine, requests / 4, requests, plan.seed).seconds; };
+        double took = once();
+        if (took >= plan.seconds / 4) took = std::min(took, once()); // something else may have delayed the first
+        if (took >= plan.seconds / 4 || requests >= enough) {
             double const per_second =
                 static_cast<double>(std::max<std::uint64_t>(requests, runner.target().depth)) / took;
             subject.made.requests =
                 plan.requests != 0 ? plan.requests : static_cast<std::uint64_t>(per_second * plan.seconds);
-            subject.made.requests = std::max<std::uint64_t>(subject.made.requests, runner.target().depth);
-            subject.ramp = static_cast<std::uint64_t>(per_second * plan.ramp) + 1;
+            subject.made.requests = std::clamp<std::uint64_t>(subject.made.requests, runner.target().depth, most);
+            subject.ramp = std::min(static_cast<std::uint64_t>(per_second * plan.ramp) + 1, most);
             return;
         }
-        requests *= took < plan.seconds / 32 ? 8 : 2;
+        requests = std::min(enough, requests * (took < plan.seconds / 32 ? 8 : 2));
     }
 }
 
@@ -131,11 +134,15 @@ std::vector<row> measure(const plan& plan, const target& target,
             subject.rounds.push_back(
                 runner.run(*subject.made.engine, subject.ramp, subject.made.requests, plan.seed + round));
         });
-    for (unsigned round = 1; round <= plan.latency_rounds; ++round)
-        each("latencies", [&](candidate& subject) {
-            runner.run(*subject.made.engine, subject.ramp, subject.made.requests, plan.seed + round,
-                       &subject.made.times);
-        });
+    auto const record = [&](const char* text, unsigned rounds, recorded what) {
+        for (unsigned round = 1; round <= rounds; ++round)
+            each(text, [&](candidate& subject) {
+                runner.run(*subject.made.engine, subject.ramp, subject.made.requests, plan.seed + round, what,
+                           &subject.made.times);
+            });
+    };
+    record("latencies", plan.latency_rounds, recorded::latency);
+    record("turns", plan.turn_rounds, recorded::turns);
     each("system calls", [&](candidate& subject) {
         subject.made.calls = count_system_calls(*subject.made.engine, runner, subject.made.requests);
     });

@@ -1,5 +1,5 @@
 // Measures engines against one another on one medium at one depth. Interleaved rounds come first, then rounds that time
-// each request, then one that counts system calls.
+// each request, rounds that watch the thread's turns, and one that counts system calls.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include <kaio/io/file.hpp>
 
 #include "engine.hpp"
+#include "media.hpp"
 
 namespace bench {
 
@@ -18,6 +19,7 @@ struct plan {
     std::vector<const engine*> engines;
     unsigned rounds;
     unsigned latency_rounds;
+    unsigned turn_rounds;
     std::uint64_t requests; // of each loop in each round; 0: as many as `seconds` allow
     double seconds;         // of one round of one engine
     double ramp;            // seconds before each round, which are not measured
@@ -31,8 +33,9 @@ struct target {
     std::uint64_t blocks;                  // in the file
     std::size_t block_size;
     bench::pattern pattern;
-    unsigned depth; // of each loop
-    unsigned jobs;  // threads, each with its own loop
+    bench::state state; // of the file when an engine begins
+    unsigned depth;     // of each loop
+    unsigned jobs;      // threads, each with its own loop
 };
 
 constexpr const char* yardstick = "raw-ring";
@@ -49,7 +52,7 @@ struct row {
     std::optional<double> ratio; // of rate to the yardstick's, median over the rounds
     double spread;               // fastest round to slowest, of five or more without these two
     double user, system;         // µs of CPU per request, medians
-    recorder times;              // of the latency rounds
+    recorder times;              // of the latency and turn rounds
     std::optional<double> calls; // system calls per request
 
     bool noisy() const noexcept { return spread > too_wide; }
@@ -61,7 +64,7 @@ std::vector<row> measure(const plan& plan, const target& target,
                          const std::function<void(const std::string&)>& progress);
 
 // Returns about how many passes measure makes with one engine at one depth.
-constexpr unsigned passes(const plan& plan) { return plan.rounds + plan.latency_rounds + 3; }
+constexpr unsigned passes(const plan& plan) { return plan.rounds + plan.latency_rounds + plan.turn_rounds + 3; }
 
 // Runs one engine alone: `requests` of each loop and nothing else, for tools that count from outside.
 void run_alone(const engine& engine, const target& target, std::uint64_t requests, std::uint64_t seed);

@@ -78,7 +78,8 @@ void make_file(medium& made, const std::string& folder, const medium_options& op
         remover const removing{path};
         open_file(made, path, options);
     }
-    fill(fd, options.size, "a temporary file in " + folder);
+    if (options.state == state::filled || options.state == state::cold)
+        fill(fd, options.size, "a temporary file in " + folder);
     made.size = options.size; // a file system that forgets files without a name may not know it
 }
 
@@ -203,11 +204,28 @@ medium open_medium(const medium_options& options) {
     if (made.file.direct() && options.block % made.file.alignment().offset != 0)
         throw std::runtime_error(fmt::format("--bs={}: direct I/O on {} needs a multiple of {}", options.block, name,
                                              made.file.alignment().offset));
+    // Without reading ahead, each read of a cold file meets the device.
+    if (options.state == state::cold) {
+        ::posix_fadvise(made.file.fd(), 0, 0, POSIX_FADV_RANDOM);
+        for (const kaio::file& other : made.others) ::posix_fadvise(other.fd(), 0, 0, POSIX_FADV_RANDOM);
+    }
     made.description += fmt::format(" ({} MiB, {})", made.size >> 20,
                                     made.file.direct()           ? "O_DIRECT"
                                     : made.file.direct_ignored() ? "O_DIRECT accepted and ignored"
                                                                  : "buffered");
     return made;
+}
+
+void restore(int fd, state wanted, std::uint64_t size) {
+    if (wanted == state::filled) return;
+    if (wanted == state::cold) {
+        if (::fdatasync(fd) != 0) fail("fdatasync"); // dirty pages can't be dropped
+        ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+        return;
+    }
+    if (::ftruncate(fd, 0) != 0) fail("ftruncate");
+    if (wanted == state::hole && ::ftruncate(fd, static_cast<off_t>(size)) != 0) fail("ftruncate");
+    if (::fsync(fd) != 0) fail("fsync"); // else the journal would work on it later
 }
 
 } // namespace bench

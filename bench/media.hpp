@@ -10,6 +10,14 @@
 
 namespace bench {
 
+// What each run of an engine finds in the file.
+enum class state : unsigned char {
+    filled, // data everywhere
+    hole,   // none: each write allocates
+    empty,  // a file of no size: each write extends it
+    cold,   // data, of which the page cache has nothing
+};
+
 struct medium_options {
     std::string kind;      // one of media_kinds(), or "filename"
     std::string filename;  // for "filename"
@@ -19,6 +27,7 @@ struct medium_options {
     std::uint64_t block;   // bytes of one request
     bool direct;
     bool writes;
+    bench::state state;
     unsigned openings; // of the file, one for each job
 };
 
@@ -39,5 +48,8 @@ const std::vector<medium_kind>& media_kinds();
 
 // Throws std::runtime_error or std::system_error with a text for the user.
 medium open_medium(const medium_options& options);
+
+// Brings the file of `size` bytes into the state. Throws std::system_error.
+void restore(int fd, state wanted, std::uint64_t size);
 
 } // namespace bench

@@ -21,13 +21,15 @@ Examples:
   kaio-bench --medium=null,loop --iodepth=1-128     what the interface costs, and a device that is truly asynchronous
   kaio-bench --rw=randrw --rwmixread=70 --bs=16k --fsync=32 --directory=/data
   kaio-bench --filename=/dev/sdx --rw=randwrite --overwrite=/dev/sdx      destroys what is on it
+  kaio-bench --medium=loop-ext4 --rw=write --state=empty      writes that extend the file, for which io_submit blocks
   kaio-bench --numjobs=1,2,4 --iodepth=32 --json=jobs.json && bench/plot jobs.json
 
 Columns: requests per second; MB per second; the same as a multiple of raw-ring's; spread, the fastest round to the
-slowest, of five rounds or more without these two; CPU time of this process per request (µs, user and system: the sum is
-exact, how it is divided is the kernel's estimate); latencies in µs; the longest that the loop was stuck inside one call
-that hands requests over; system calls per request, exact for root, else under ptrace, which on a device makes them too
-low. A sync counts as a request.)";
+slowest, of five rounds or more without these two; CPU time of this process per request (µs); latencies (median, 99 and
+99.9 %, µs); how long the thread was stuck in one turn (median, 99.9 %, longest, µs): in all that it does between two
+waits for completions; how often it slept inside a turn; how late a timer of 1 ms was (99.9 %, µs), where the engine has
+timers; system calls per request, exact for root, else under ptrace, which on a device makes them too low. A sync counts
+as a request.)";
 
 // Parses "1,4,32", and "1-128" as a sweep that doubles.
 std::vector<unsigned> parse_list(const std::string& option, const std::string& text, unsigned most) {
@@ -65,6 +67,9 @@ struct raw_options {
     double runtime = 0, ramp = -1;
     bool direct = true;
 };
+
+const std::map<std::string, state> states{
+    {"filled", state::filled}, {"hole", state::hole}, {"empty", state::empty}, {"cold", state::cold}};
 
 std::string engine_lines(const settings& settings) {
     std::string text = "Engines:\n";
@@ -106,6 +111,11 @@ void add_options(CLI::App& app, settings& settings, raw_options& raw) {
     app.add_option("--directory", settings.medium.directory,
                    "Where the temporary file is made; default: $TMPDIR, or here")
         ->check(CLI::ExistingDirectory);
+    app.add_option("--state", settings.medium.state,
+                   "What each round finds in the file: filled; hole: none of its blocks is allocated; empty: writes "
+                   "extend it (--rw=write); cold: nothing of it is in the page cache (--direct=0)")
+        ->transform(CLI::Transformer(states))
+        ->default_str("filled");
     app.add_option("--size", settings.medium.size, "Bytes of what is made here, such as 64m")
         ->transform(CLI::AsSizeValue(false))
         ->capture_default_str();
@@ -137,11 +147,30 @@ void add_options(CLI::App& app, settings& settings, raw_options& raw) {
     app.footer(engine_lines(settings) + examples);
 }
 
+void check_state(const settings& settings) {
+    state const wanted = settings.medium.state;
+    if (wanted == state::filled) return;
+    if (wanted == state::cold) {
+        if (settings.medium.direct || settings.medium.writes)
+            throw CLI::ValidationError("--state=cold needs --direct=0 and reads: nothing else needs the page cache");
+        return;
+    }
+    if (wanted == state::empty ? settings.rw != "write" : settings.pattern.reads != 0)
+        throw CLI::ValidationError("--state=empty needs --rw=write, and --state=hole writes: there is nothing to read");
+    for (const std::string& kind : settings.media)
+        if (kind == "filename" || kind == "null" || kind == "loop")
+            throw CLI::ValidationError("--state=hole and empty need a file that is made here: --medium=file, tmpfs or "
+                                       "one of the file systems on a loop device");
+}
+
 void settle(settings& settings, const raw_options& raw) {
     settings.depths = parse_list("--iodepth", raw.depths, deepest);
     settings.jobs = parse_list("--numjobs", raw.jobs, most_jobs);
-    settings.pattern.random = settings.rw.rfind("rand", 0) == 0;
-    std::string const kind = settings.pattern.random ? settings.rw.substr(4) : settings.rw;
+    bool const random = settings.rw.rfind("rand", 0) == 0;
+    std::string const kind = random ? settings.rw.substr(4) : settings.rw;
+    settings.pattern.order = !random                                  ? order::sequential
+                             : settings.medium.state == state::filled ? order::random
+                                                                      : order::scattered;
     settings.pattern.reads = kind == "read" ? 100 : kind == "write" ? 0 : raw.reads;
     settings.medium.writes = settings.pattern.reads != 100;
     settings.medium.direct = raw.direct;
@@ -151,6 +180,7 @@ void settle(settings& settings, const raw_options& raw) {
     if (!settings.medium.overwrite.empty() && settings.medium.overwrite != settings.medium.filename)
         throw CLI::ValidationError("--overwrite must be the name that --filename has");
     if (settings.media.empty()) settings.media = {"file"};
+    check_state(settings);
     if (settings.medium.directory.empty()) {
         const char* const folder = std::getenv("TMPDIR");
         settings.medium.directory = folder && *folder ? folder : ".";
@@ -163,6 +193,7 @@ void settle(settings& settings, const raw_options& raw) {
         throw CLI::ValidationError("--alone needs one --ioengine, --iodepth, --numjobs and --medium");
 
     settings.plan.latency_rounds = (settings.plan.rounds + 1) / 2;
+    settings.plan.turn_rounds = (settings.plan.rounds + 3) / 4;
     std::size_t const rows =
         settings.plan.engines.size() * settings.depths.size() * settings.jobs.size() * settings.media.size();
     double const per_pass = seconds_in_all / static_cast<double>(passes(settings.plan) * rows);

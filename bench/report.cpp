@@ -98,6 +98,28 @@ std::string microseconds(double ns) {
     return ns < 99'950 ? fmt::format("{:.1f}", ns / 1e3) : fmt::format("{:.0f}", ns / 1e3);
 }
 
+// What the table's heading says of the file's state.
+std::string text(state s) {
+    switch (s) {
+    case state::filled:
+        break;
+    case state::hole:
+        return " into a hole";
+    case state::empty:
+        return ", extending the file";
+    case state::cold:
+        return ", not in the page cache";
+    }
+    return "";
+}
+
+// Returns how often the thread sleeps in a turn.
+std::string sleeps(const recorder& times) {
+    if (times.stuck.count() == 0) return "-";
+    if (times.sleeps == 0) return "0";
+    return fmt::format("{:.2g}", static_cast<double>(times.sleeps) / static_cast<double>(times.stuck.count()));
+}
+
 } // namespace
 
 double megabytes(const chapter& chapter, const row& r) {
@@ -110,13 +132,13 @@ double megabytes(const chapter& chapter, const row& r) {
 }
 
 std::string table(const chapter& chapter) {
-    std::string out =
-        fmt::format("{} of {} bytes, {}: {}\n", chapter.rw, chapter.block_size, chapter.medium, chapter.description);
+    std::string out = fmt::format("{} of {} bytes{}, {}: {}\n", chapter.rw, chapter.block_size, text(chapter.state),
+                                  chapter.medium, chapter.description);
     if (!chapter.notice.empty()) out += chapter.notice + '\n';
     bool const jobs = std::any_of(chapter.rows.begin(), chapter.rows.end(), [](const row& r) { return r.jobs != 1; });
-    out += fmt::format("{:>5} {}{:<15}{:>10}{:>8}{:>10}{:>8}{:>7}{:>8}{:>9}{:>8}{:>8}{:>8}{:>8}{:>7}\n", "depth",
-                       jobs ? "jobs " : "", "engine", "requests/s", "MB/s", "× by hand", "spread", "user", "system",
-                       "p50 µs", "p99", "p99.9", "max", "stuck", "calls");
+    out += fmt::format("{:>5} {}{:<15}{:>10}{:>8}{:>10}{:>8}{:>8}{:>9}{:>8}{:>8}{:>10}{:>8}{:>8}{:>8}{:>8}{:>7}\n",
+                       "depth", jobs ? "jobs " : "", "engine", "requests/s", "MB/s", "× by hand", "spread", "CPU",
+                       "p50 µs", "p99", "p99.9", "stuck µs", "p99.9", "max", "sleeps", "timer", "calls");
     const row* before = nullptr;
     for (const row& r : chapter.rows) {
         if (before && (r.depth != before->depth || r.jobs != before->jobs)) out += '\n';
@@ -126,13 +148,13 @@ std::string table(const chapter& chapter) {
             out += "  " + r.why_not + '\n';
             continue;
         }
-        histogram const &latency = r.times.latency, &stuck = r.times.stuck;
-        out += fmt::format("{:>10.0f}{:>8.0f}{:>10}{:>7.2f}{}{:>7.2f}{:>8.2f}{:>9}{:>8}{:>8}{:>8}{:>8}{:>7}\n", r.rate,
-                           megabytes(chapter, r), r.ratio ? fmt::format("{:.2f}", *r.ratio) : "-", r.spread,
-                           r.noisy() ? '!' : ' ', r.user, r.system, microseconds(latency.at(0.5)),
-                           microseconds(latency.at(0.99)), microseconds(latency.at(0.999)), microseconds(latency.max()),
-                           stuck.count() ? microseconds(stuck.max()) : "-",
-                           r.calls ? fmt::format("{:.2f}", *r.calls) : "-");
+        recorder const& times = r.times;
+        auto const at = [](const histogram& h, double share) { return h.count() ? microseconds(h.at(share)) : "-"; };
+        out += fmt::format("{:>10.0f}{:>8.0f}{:>10}{:>7.2f}{}{:>8.2f}{:>9}{:>8}{:>8}{:>10}{:>8}{:>8}{:>8}{:>8}{:>7}\n",
+                           r.rate, megabytes(chapter, r), r.ratio ? fmt::format("{:.2f}", *r.ratio) : "-", r.spread,
+                           r.noisy() ? '!' : ' ', r.user + r.system, at(times.latency, 0.5), at(times.latency, 0.99),
+                           at(times.latency, 0.999), at(times.stuck, 0.5), at(times.stuck, 0.999), at(times.stuck, 1),
+                           sleeps(times), at(times.late, 0.999), r.calls ? fmt::format("{:.2f}", *r.calls) : "-");
     }
     return out;
 }

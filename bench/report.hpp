@@ -16,6 +16,7 @@ struct chapter {
     std::string direct;      // whether I/O is direct: "yes", "no", "ignored" (O_DIRECT is accepted and means nothing)
     std::string rw;
     bench::pattern pattern;
+    bench::state state;
     std::size_t block_size;
     std::vector<row> rows;
 };

@@ -176,12 +176,13 @@ std::optional<double> count_system_calls(const engine& engine, job_runner& runne
     if (perf_counter counter; counter) {
         // Fewer suffice, but the loop needs some to settle.
         requests = std::max<std::uint64_t>(std::min<std::uint64_t>(requests, 20'000), 4u * depth);
-        runner.run(engine, requests, requests, 1, nullptr, &counter);
+        runner.run(engine, requests, requests, 1, recorded::nothing, nullptr, &counter);
         return static_cast<double>(counter.calls()) / static_cast<double>(requests * runner.target().jobs);
     }
     if (engine.has_threads) return {};
     // A traced call takes many times as long as another.
     requests = std::max<std::uint64_t>(std::min<std::uint64_t>(requests, 4000), 4u * depth);
+    runner.restore_file();
     auto const calls = count_traced(engine, runner.work(0, 1, requests, 1));
     if (!calls) return {};
     slowed = true;

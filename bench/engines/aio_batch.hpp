@@ -22,7 +22,8 @@ protected:
     // Submits the batch by `call(batch, count)`, which throws unless the kernel takes all of it.
     template <class Call> void submit_batch(Call call) {
         if (count_ == 0) return;
-        pass.submitting([&] { call(batch_.data(), count_); });
+        call(batch_.data(), count_);
+        pass.handed_over(count_);
         count_ = 0;
     }
 

@@ -23,6 +23,8 @@ template <class Calls> engine batch_engine(engine facts) {
         Calls calls{pass};
         for (std::size_t i = 0; i < pass.depth() && pass.more(); ++i) calls.prepare(i, pass.next(i));
         while (pass.unfinished()) {
+            pass.end_turn();
+            pass.begin_turn();
             if constexpr (requires { calls.submit(); }) calls.submit();
             calls.reap([&](std::size_t place, std::int64_t result) {
                 pass.end(place, result);

@@ -23,7 +23,7 @@ public:
         });
     }
     template <class Done> void reap(Done done) {
-        unsigned const count = context_.wait(events).value("io_getevents");
+        unsigned const count = pass.waiting([&] { return context_.wait(events); }).value("io_getevents");
         for (kaio::io_event const& event : std::span(events).first(count)) done(event.data, event.res);
     }
 

@@ -44,7 +44,8 @@ public:
         });
     }
     template <class Done> void reap(Done done) {
-        int const count = ::io_getevents(context_, 1, static_cast<long>(pass.depth()), events.data(), nullptr);
+        int const count = pass.waiting(
+            [&] { return ::io_getevents(context_, 1, static_cast<long>(pass.depth()), events.data(), nullptr); });
         for (int i = 0; i < count; ++i) {
             event const& e = events[static_cast<std::size_t>(i)];
             done(reinterpret_cast<std::size_t>(e.data), static_cast<std::int64_t>(e.res));

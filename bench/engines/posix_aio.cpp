@@ -12,7 +12,7 @@ namespace {
 // glibc serves the requests of one descriptor one after the other, so each place has its own descriptor.
 class calls {
 public:
-    explicit calls(bench::pass& pass) : blocks_(pass.depth()), waited_for_(pass.depth()) {
+    explicit calls(bench::pass& pass) : pass_(pass), blocks_(pass.depth()), waited_for_(pass.depth()) {
         static bool const threads = [] {
             ::aioinit settings{};
             settings.aio_threads = 64; // as many as help on any of today's machines; the default is 20
@@ -49,9 +49,10 @@ public:
                                                                    : ::aio_fsync(O_SYNC, &block);
         if (taken != 0) bench::call_failed("aio_read or aio_write", errno);
         waited_for_[place] = &block;
+        pass_.handed_over(1);
     }
     template <class Done> void reap(Done done) {
-        ::aio_suspend(waited_for_.data(), static_cast<int>(waited_for_.size()), nullptr);
+        pass_.waiting([&] { return ::aio_suspend(waited_for_.data(), static_cast<int>(waited_for_.size()), nullptr); });
         for (std::size_t i = 0; i < blocks_.size(); ++i) {
             if (!waited_for_[i]) continue;
             int const error = ::aio_error(&blocks_[i]);
@@ -67,6 +68,7 @@ private:
         for (int fd : fds_) ::close(fd);
     }
 
+    bench::pass& pass_;
     std::vector<aiocb> blocks_;
     std::vector<const aiocb*> waited_for_;
     std::vector<int> fds_;

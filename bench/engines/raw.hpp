@@ -45,13 +45,20 @@ public:
     }
 
 protected:
+    using aio_batch::pass;
+
     // Takes events by the system call, which waits for the first.
     template <class Done> void get_events(Done done) {
-        long const count = ::syscall(SYS_io_getevents, id_, 1, pass.depth(), events.data(), nullptr);
+        long const count =
+            pass.waiting([this] { return ::syscall(SYS_io_getevents, id_, 1, pass.depth(), events.data(), nullptr); });
         for (long i = 0; i < count; ++i) {
             io_event const& event = events[static_cast<std::size_t>(i)];
             done(event.data, event.res);
         }
+    }
+    bool empty() const noexcept {
+        auto const* const ring = reinterpret_cast<const raw_ring_memory*>(id_);
+        return ring->head == __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE);
     }
     // Reads the events in the mapped ring in place. Returns false if it is empty.
     template <class Done> bool take(Done done) {

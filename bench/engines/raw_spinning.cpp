@@ -7,7 +7,11 @@ namespace {
 struct calls : bench::raw_calls {
     using raw_calls::raw_calls;
     template <class Done> void reap(Done done) {
-        while (!take(done)) kaio::linux_kernel::relax();
+        while (!take(done)) {
+            pass.end_turn();
+            while (empty()) kaio::linux_kernel::relax();
+            pass.begin_turn();
+        }
     }
 };
 

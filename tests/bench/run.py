@@ -42,8 +42,8 @@ def is_sane(row):
         return len(row["why_not"]) > 10
     latency = row["latency_us"]
     in_order = 0 < latency["p50"] <= latency["p99"] <= latency["p99.9"] <= latency["max"]
-    stuck = row["stuck_us"] is None or 0 < row["stuck_us"]["p99.9"] <= row["stuck_us"]["max"]
-    counted = sum(count for _, count in latency["histogram"]) >= row["requests"] >= row["iodepth"]
+    stuck = row["turns"] == 0 or 0 <= row["stuck_us"]["p50"] <= row["stuck_us"]["p99.9"] <= row["stuck_us"]["max"]
+    counted = sum(count for _, count in latency["histogram"]) >= row["requests"] - 1 >= row["iodepth"] - 1
     calls = row["system_calls"] is None or row["system_calls"] > 0
     return row["requests_per_second"] > 0 and row["ratio"] > 0 and row["spread"] >= 1 and in_order and stuck and counted and calls
 
@@ -58,7 +58,7 @@ def every_engine(*arguments):
         if missing:
             return f"not a word about {missing}"
         measured = {row["engine"] for row in medium["results"] if "why_not" not in row}
-        if not {"kaio", "raw-ring", "pread-pool", "posix-aio"} <= measured:
+        if not {"kaio", "kaio-helpers", "kaio-helpers-4", "raw-ring", "pread-pool", "posix-aio"} <= measured:
             return f"measured were only {measured}"
         return None
 
@@ -96,6 +96,41 @@ def system_calls():
         if not expected * 0.95 < rows[engine]["system_calls"] < expected * 1.2:
             return f"{engine}: {rows[engine]['system_calls']} system calls per request, where {expected} were made"
     return None
+
+
+def sleeps_inside_turns(*arguments):
+    """Where io_submit blocks, plain engines sleep inside their turns, and those with helpers never do."""
+
+    def case():
+        if os.geteuid() != 0:
+            raise report.Skip("a file system on a loop device needs root")
+        long = ["--rounds=1", "--number_ios=2000", "--size=32m", "--iodepth=8", "--ioengine=kaio,kaio-helpers,kaio-helpers-4,raw-ring", "--json=-"]
+        done = bench(*long, *arguments)
+        if "loop device" in done.stderr or "mkfs" in done.stderr or "mount" in done.stderr:
+            raise report.Skip(done.stderr)
+        if done.returncode != 0:
+            return done.stderr
+        for row in json.loads(done.stdout)["media"][0]["results"]:
+            if row["turns"] < 10:
+                return f"too few turns: {row['engine']}, {row['turns']}"
+            per_turn = row["sleeps"] / row["turns"]
+            if "helpers" in row["engine"]:
+                if row["sleeps"] != 0:
+                    return f"{row['engine']} slept {row['sleeps']} times in {row['turns']} turns"
+                if not row["timer_late_us"]:
+                    return f"no timer beside {row['engine']}"
+            elif per_turn < 0.05:
+                return f"{row['engine']} slept only {per_turn} times a turn"
+        return None
+
+    return case
+
+
+def cold_is_cold():
+    """Each block is read once, so a file of 4 MiB has no more than 1024 requests for warming up and measuring."""
+    with tempfile.TemporaryDirectory() as folder:  # a disk, if the machine has one
+        row = figures("--state=cold", "--direct=0", "--iodepth=4", "--ioengine=raw-ring", f"--directory={folder}")["media"][0]["results"][0]
+    return None if row["requests"] <= 512 else f"{row['requests']} requests"
 
 
 def refused_with_reason():
@@ -190,6 +225,7 @@ def names_mistakes():
         "--alone": ["--alone=10"],
         "--directory": ["--directory=/nowhere"],
         "--nonsense": ["--nonsense"],
+        "--state": ["--state=odd", "--state=cold", "--state=empty", "--state=hole"],
     }
     for name, arguments in mistakes.items():
         for argument in arguments:
@@ -229,7 +265,7 @@ def plots():
         if "needs matplotlib" in drawn.stderr:
             raise report.Skip("matplotlib is not installed")
         paths = drawn.stdout.split()
-        expected = {f"run-{m}-{what}.{kind}" for m in ("null", "tmpfs") for what in ("depth", "loops", "latency") for kind in ("png", "svg")}
+        expected = {f"run-{m}-{what}.{kind}" for m in ("null", "tmpfs") for what in ("depth", "loops", "latency", "turns") for kind in ("png", "svg")}
         if {os.path.basename(p) for p in paths} != expected or any(os.path.getsize(p) < 5000 for p in paths):
             return f"drawn: {paths} {drawn.stderr}"
         svg = open(os.path.join(folder, "run-null-depth.svg"), encoding="utf-8").read()
@@ -251,6 +287,10 @@ cases = [
     ("every engine in two threads, in sequence", every_engine("--medium=tmpfs", "--rw=write", "--numjobs=2")),
     ("every engine has the same offsets", same_offsets),
     ("system calls are counted", system_calls),
+    ("writes that extend a file stop no loop with helpers", sleeps_inside_turns("--medium=loop-ext4", "--rw=write", "--state=empty")),
+    ("writes into holes of btrfs stop no loop with helpers", sleeps_inside_turns("--medium=loop-btrfs", "--rw=randwrite", "--state=hole")),
+    ("cold reads stop no loop with helpers", sleeps_inside_turns("--medium=loop-ext4", "--state=cold", "--direct=0")),
+    ("a cold file is read once", cold_is_cold),
     ("what is refused is shown with the reason", refused_with_reason),
     ("nothing is overwritten unasked", overwrites_nothing),
     ("Ctrl-C leaves no file", leaves_nothing("file", signal.SIGINT)),

@@ -65,6 +65,21 @@ TEST_CASE("it spins where spinning pays, sleeps where it does not, and notices w
     CHECK(device.spun(budget, 5'000, 5'100) < 0.05); // not worth a processor
 }
 
+TEST_CASE("a burst of 20 ms is long enough to settle") {
+    for (bool const spinning_pays : {true, false}) {
+        kaio::detail::spin_budget budget(100us);
+        std::int64_t time = 1, right = 0;
+        for (unsigned completed = 0; time < 20'000'000; ++completed) {
+            budget.wait_begins(time, completed);
+            bool const spins = budget.ns() > 0;
+            std::int64_t const took = spins == spinning_pays ? 20'000 : 30'000;
+            time += took;
+            if (spins == spinning_pays) right += took;
+        }
+        CHECK(static_cast<double>(right) / static_cast<double>(time) > 0.75);
+    }
+}
+
 TEST_CASE("a disturbance now and then does not change what it does") {
     kaio::detail::spin_budget budget(100us);
     simulation device;

@@ -2,7 +2,8 @@
 // kernel's own threads. So the two ways to wait are tried in turn, and the faster one is the usual way until the next
 // trial:
 //
-//     period    1 ms or more, and 32 completions or more, in one way. It measures what a completion takes.
+//     period    1 ms or more, and 32 completions or more, in one way. It measures what a completion takes. While the
+//               loop is new, or a change is recent, a quarter of that: bursts are short, too.
 //     trial     periods in turn, the usual way first, until each way has had three. The medians decide.
 //     between   periods in the usual way: 8 after a change, and twice as many after each trial that changed nothing,
 //               up to 512. Fewer if a completion suddenly takes twice as long.
@@ -29,9 +30,10 @@ public:
         if (period_began_ != 0) {
             std::int64_t const elapsed = time - period_began_;
             unsigned const count = completed - completed_before_;
-            if (elapsed < shortest_period || count == 0) return;
+            unsigned const parts = is_settled() ? 1 : 4;
+            if (elapsed < shortest_period / parts || count == 0) return;
             std::int64_t const cost = (elapsed < longest_period ? elapsed : longest_period) * 16 / count;
-            if (count < fewest_completions && !(is_tried() && is_hopeless(cost))) return;
+            if (count < fewest_completions / parts && !(is_tried() && is_hopeless(cost))) return;
             period_ends(cost);
         }
         period_began_ = time;
@@ -43,7 +45,10 @@ private:
     static constexpr std::int64_t longest_period = 1'000'000'000; // ns: a longer pause is the program's own
     static constexpr unsigned fewest_completions = 32;            // in a period
     static constexpr unsigned turns = 3;                          // of each way in a trial
-    static constexpr unsigned fewest_between = 8, most_between = 512;
+    static constexpr unsigned fewest_between = 8, settled = 64, most_between = 512;
+
+    // Several trials have agreed.
+    bool is_settled() const noexcept { return between_ >= settled; }
 
     // The current period tries what is not the usual way.
     bool is_tried() const noexcept { return current_ != usual_; }

@@ -50,7 +50,9 @@ double spread_of(std::vector<double> rates) {
 void calibrate(candidate& subject, const plan& plan, job_runner& runner) {
     std::uint64_t const most = runner.most_requests() / 2; // half may be for warming up
     std::uint64_t const enough = std::min<std::uint64_t>(most, 50'000'000);
-    std::uint64_t requests = 64;
+    // Far more than are taken at once, because the clock starts at one of them.
+    std::uint64_t const fewest = std::min<std::uint64_t>(most, 16 * runner.target().depth);
+    std::uint64_t requests = fewest;
     for (;;) {
         stop_if_asked();
         auto const once = [&] { return runner.run(*subject.made.engine, requests / 4, requests, plan.seed).seconds; };
@@ -59,9 +61,10 @@ void calibrate(candidate& subject, const plan& plan, job_runner& runner) {
         if (took >= plan.seconds / 4 || requests >= enough) {
             double const per_second =
                 static_cast<double>(std::max<std::uint64_t>(requests, runner.target().depth)) / took;
-            subject.made.requests =
-                plan.requests != 0 ? plan.requests : static_cast<std::uint64_t>(per_second * plan.seconds);
-            subject.made.requests = std::clamp<std::uint64_t>(subject.made.requests, runner.target().depth, most);
+            auto const in_time = static_cast<std::uint64_t>(per_second * plan.seconds);
+            subject.made.requests = plan.requests != 0
+                                        ? std::clamp<std::uint64_t>(plan.requests, runner.target().depth, most)
+                                        : std::clamp(in_time, fewest, most);
             subject.ramp = std::min(static_cast<std::uint64_t>(per_second * plan.ramp) + 1, most);
             return;
         }

@@ -12,6 +12,7 @@ namespace bench {
 namespace {
 
 constexpr double seconds_in_all = 40; // all rounds, if there is no --runtime; setting up takes more
+constexpr double settling = 0.03;     // seconds in which a loop has learned how to wait
 constexpr unsigned deepest = 4096, most_jobs = 256;
 
 constexpr const char* examples = R"(
@@ -131,7 +132,8 @@ void add_options(CLI::App& app, settings& settings, raw_options& raw) {
         ->check(CLI::Range(0.001, 3600.0));
     app.add_option("--number_ios", settings.plan.requests, "Requests of each loop in one round, instead of a time")
         ->check(CLI::Range(1u, 1'000'000'000u));
-    app.add_option("--ramp_time", raw.ramp, "Seconds before each round that are not measured; default: a fifth of it")
+    app.add_option("--ramp_time", raw.ramp,
+                   "Seconds before each round that are not measured; default: a fifth of it, 0.03 or more")
         ->check(CLI::Range(0.0, 60.0));
     app.add_option("--randseed", settings.plan.seed, "Of the offsets, the same for all engines")->capture_default_str();
 
@@ -197,8 +199,8 @@ void settle(settings& settings, const raw_options& raw) {
     std::size_t const rows =
         settings.plan.engines.size() * settings.depths.size() * settings.jobs.size() * settings.media.size();
     double const per_pass = seconds_in_all / static_cast<double>(passes(settings.plan) * rows);
-    settings.plan.seconds = raw.runtime > 0 ? raw.runtime : std::clamp(per_pass, 0.02, 0.25);
-    settings.plan.ramp = raw.ramp >= 0 ? raw.ramp : settings.plan.seconds / 5;
+    settings.plan.seconds = raw.runtime > 0 ? raw.runtime : std::clamp(per_pass, 0.05, 0.25);
+    settings.plan.ramp = raw.ramp >= 0 ? raw.ramp : std::max(settings.plan.seconds / 5, settling);
 }
 
 } // namespace

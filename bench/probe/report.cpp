@@ -55,6 +55,13 @@ std::string sentence(const findings& all, verdict v, const std::string& start) {
     return out.empty() && line == start ? "" : out + line + ".\n";
 }
 
+std::string text(const helped& h) {
+    if (!h.error.empty()) return h.error;
+    std::string const helper = h.by_helper < 0.01 ? "" : fmt::format(", {:.0f} % by a helper", 100 * h.by_helper);
+    return fmt::format("{:>5.1f}{}{}", h.stuck, helper,
+                       h.slept == 0 ? "" : fmt::format("; {:.0f} % slept", 100 * h.slept));
+}
+
 std::string words(const findings& all) {
     std::string const ignored = all.direct_ignored
                                     ? "Direct I/O is accepted and ignored here: reads and writes are buffered ones, "
@@ -78,11 +85,22 @@ nlohmann::ordered_json json(const answer& a) {
     return "works";
 }
 
+nlohmann::ordered_json json(const helped& h) {
+    if (!h.error.empty()) return {{"error", h.error}};
+    return {{"stuck_us", h.stuck}, {"by_helper", h.by_helper}, {"slept", h.slept}};
+}
+
 nlohmann::ordered_json json(const std::string& name, const timing& t) {
     if (!t.error.empty()) return {{"name", name}, {"verdict", nullptr}, {"error", t.error}};
-    return {
-        {"name", name},       {"verdict", text(t.verdict)}, {"submit_us", t.submit},        {"complete_us", t.complete},
-        {"inside", t.inside}, {"slept", t.slept},           {"repetitions", t.repetitions}, {"note", t.note}};
+    return {{"name", name},
+            {"verdict", text(t.verdict)},
+            {"submit_us", t.submit},
+            {"complete_us", t.complete},
+            {"inside", t.inside},
+            {"slept", t.slept},
+            {"repetitions", t.repetitions},
+            {"note", t.note},
+            {"with_helpers", json(t.helped)}};
 }
 
 } // namespace
@@ -90,15 +108,17 @@ nlohmann::ordered_json json(const std::string& name, const timing& t) {
 std::string table(const findings& all) {
     std::string out =
         heading(all) + fmt::format("\n{} bytes, one request at a time; medians in µs\n\n{:<22}{:>10}{:>10}"
-                                   "{:>9}{:>8}   {}\n",
-                                   all.block, "operation", "io_submit", "complete", "inside", "slept", "verdict");
+                                   "{:>9}{:>8}   {:<24}{}\n",
+                                   all.block, "operation", "io_submit", "complete", "inside", "slept", "verdict",
+                                   "a loop with helpers is stuck");
     std::string notes;
     for (auto const& [name, t] : all.operations)
         if (!t.error.empty()) {
             out += fmt::format("{:<22}{:>10}{:>10}{:>9}{:>8}   {}\n", name, "-", "-", "-", "-", t.error);
         } else {
-            out += fmt::format("{:<22}{:>10.1f}{:>10.1f}{:>7.0f} %{:>6.0f} %   {}{}\n", name, t.submit, t.complete,
-                               100 * t.inside, 100 * t.slept, text(t.verdict), t.note.empty() ? "" : " *");
+            out += fmt::format("{:<22}{:>10.1f}{:>10.1f}{:>7.0f} %{:>6.0f} %   {:<24}{}\n", name, t.submit, t.complete,
+                               100 * t.inside, 100 * t.slept, text(t.verdict) + std::string(t.note.empty() ? "" : " *"),
+                               text(t.helped));
             if (!t.note.empty()) notes += fmt::format("* {}: {}\n", name, t.note);
         }
     out += notes;

@@ -8,6 +8,10 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include <kaio/loop/helpers.hpp>
+#include <kaio/loop/loop.hpp>
+#include <kaio/loop/observer.hpp>
+
 namespace probe {
 namespace {
 
@@ -56,6 +60,22 @@ std::string once(kaio::context& context, kaio::iocb block, std::size_t bytes, sa
     return {};
 }
 
+// Watches the turns of a loop.
+struct turn_watch : kaio::loop_counters {
+    std::int64_t began = 0, longest = 0; // ns
+    long slept_before = 0, slept = 0;
+
+    void on_turn_begin() noexcept {
+        slept_before = context_switches().slept;
+        began = kaio::linux_kernel::now();
+    }
+    void on_turn_end() noexcept {
+        longest = std::max(longest, kaio::linux_kernel::now() - began);
+        slept += context_switches().slept - slept_before;
+    }
+    std::uint64_t by_helpers() const noexcept { return would_block + known_to_block + no_nowait; }
+};
+
 } // namespace
 
 timing measure(kaio::context& context, const operation& operation, effort limits) {
@@ -73,6 +93,43 @@ timing measure(kaio::context& context, const operation& operation, effort limits
         if (n > 0) samples.push_back(s); // the first one warms up
     }
     return judge(samples, operation.bytes);
+}
+
+helped measure_with_helpers(const operation& operation, effort limits) {
+    kaio::helpers helpers;
+    // Spinning would keep the processor from the kernel's threads that do the work.
+    kaio::basic_loop<kaio::linux_kernel, turn_watch> loop(1, helpers, {.spin_limit = kaio::duration::zero()});
+    turn_watch& watch = loop.observer();
+    helped made;
+    std::vector<double> longest;
+    std::uint64_t helped_before = 0;
+    double slept = 0;
+    std::int64_t const end = kaio::linux_kernel::now() + static_cast<std::int64_t>(limits.seconds * 1e9);
+    for (unsigned n = 0; n < limits.repetitions; ++n) {
+        if (n > few && kaio::linux_kernel::now() > end) break;
+        if (operation.prepare) operation.prepare(n);
+        if (n == 1) helped_before = watch.by_helpers(); // the first one warms up
+        watch.longest = watch.slept = 0;
+        watch.on_turn_begin();
+        kaio::io_result result(0);
+        loop.submit(operation.make(n), [&](kaio::io_result r) { result = r; });
+        loop.run();
+        watch.on_turn_end();
+        if (!result) made.error = "failed: " + result.error().message();
+        if (result && result.bytes() != operation.bytes)
+            made.error = fmt::format("transferred {} of {} bytes", result.bytes(), operation.bytes);
+        if (!made.error.empty()) return made;
+        if (n == 0) continue;
+        longest.push_back(microseconds(watch.longest));
+        slept += watch.slept != 0;
+    }
+    auto const count = static_cast<double>(longest.size());
+    made.by_helper = static_cast<double>(watch.by_helpers() - helped_before) / count;
+    made.slept = slept / count;
+    auto const middle = longest.begin() + static_cast<std::ptrdiff_t>(longest.size() / 2);
+    std::nth_element(longest.begin(), middle, longest.end());
+    made.stuck = *middle;
+    return made;
 }
 
 } // namespace probe

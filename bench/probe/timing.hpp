@@ -28,4 +28,7 @@ struct effort {
 // REQUIRES: nothing is in flight in the context
 timing measure(kaio::context& context, const operation& operation, effort limits);
 
+// Sends the same requests, one at a time, through a loop with a helper. REQUIRES: measure had no error
+helped measure_with_helpers(const operation& operation, effort limits);
+
 } // namespace probe

@@ -24,6 +24,14 @@ struct sample {
     bool unclear = false;
 };
 
+// What a loop with helpers makes of such requests.
+struct helped {
+    double stuck = 0;     // median of the longest turn for a request, µs: then the loop's thread could do nothing else
+    double by_helper = 0; // share of the requests that a helper has submitted, 0 to 1
+    double slept = 0;     // share of the requests for which the loop's thread slept inside a turn
+    std::string error;    // why it could not be measured; if not "", the other members mean nothing
+};
+
 constexpr std::size_t few = 11; // enough samples for a median
 
 struct timing {
@@ -33,6 +41,7 @@ struct timing {
     probe::verdict verdict = verdict::asynchronous;
     std::string note;  // a remark, or ""
     std::string error; // why it could not be measured; if not "", the other members mean nothing
+    probe::helped helped{};
 };
 
 // Returns the most time (µs) that so many bytes take in memory. It is more than a system call and a copy take on any

@@ -155,8 +155,11 @@ def wrong_shape(found, more=()):
     if {one["name"] for one in found["operations"]} != operations:
         return f"operations {[one['name'] for one in found['operations']]}"
     for one in found["operations"]:
-        if "error" in one:
+        if "error" in one or "error" in one["with_helpers"]:
             return f"{one}"
+        helped = one["with_helpers"]
+        if not helped["stuck_us"] > 0 or not 0 <= helped["by_helper"] <= 1 or not 0 <= helped["slept"] <= 0.1:
+            return f"with helpers: {one}"
         if one["verdict"] not in verdicts or not 0 < one["submit_us"] <= one["complete_us"] or one["repetitions"] < 11:
             return f"{one}"
     for flag in found["flags"]:
@@ -182,6 +185,9 @@ def on_tmpfs():
     flags = {flag["name"]: flag for flag in found["flags"]}
     if flags["RWF_DSYNC"]["direct_write"] != "works" or flags["RWF_DSYNC"]["direct_read"] is not None:
         return f"{flags['RWF_DSYNC']}"
+    helped = [one for one in found["operations"] if one["with_helpers"]["by_helper"] != 0]
+    if helped:  # memory needs none
+        return f"{helped}"
     return wrong_shape(found) or other_verdicts(found, dict.fromkeys(at_once_on_tmpfs, "completes at once"))
 
 
@@ -197,6 +203,10 @@ def over_loop_device(filters=None):
         return f"{found['device']}"
     if found["alignment"]["offset"] != 512 and found["alignment"]["found_by"] == "statx":
         return f"{found['alignment']}"
+    for one in found["operations"]:
+        by_helper = one["with_helpers"]["by_helper"]
+        if on_ext4.get(one["name"]) == "blocks in io_submit" and by_helper < 0.5 or one["name"] == "overwrite" and by_helper > 0.5:
+            return f"{one}"
     return wrong_shape(found) or other_verdicts(found, on_ext4)
 
 

@@ -137,6 +137,25 @@ TEST_CASE("destroying a loop calls what was posted") {
     CHECK(called == 2);
 }
 
+TEST_CASE("a loop may be destroyed as soon as the last post to it has been called") {
+    std::atomic<kaio::loop*> wanted{nullptr};
+    bool called = false;
+    std::atomic<bool> ended{false};
+    std::thread other([&] { // it is not joined before the loops go
+        while (!ended.load())
+            if (kaio::loop* const loop = wanted.exchange(nullptr)) loop->post([&] { called = true; });
+    });
+    for (int i = 0; i < 60; ++i) {
+        auto loop = std::make_unique<kaio::loop>(1, sleeps_at_once);
+        loop->hold();
+        called = false;
+        wanted = loop.get();
+        while (!called) i % 2 == 0 ? loop->run_one() : loop->poll();
+    }
+    ended = true;
+    other.join();
+}
+
 TEST_CASE("errors of post: no descriptor, no usable loop, and a wake that the kernel refuses") {
     test::script script;
     script.waker[1] = -EMFILE;

@@ -343,6 +343,13 @@ breaks(*posts, "what was done before a post is seen (acquire)", "__atomic_exchan
 mail = ("loop/detail/mailbox.hpp", "loop/mailbox")
 breaks(*mail, "what is posted is freed, whatever it throws", "~owner() { delete it; }", "~owner() {}")
 breaks(*mail, "the event of a wake is no request's", "if (event.request() == &wake_block_) {", "if (event.obj == 0) {")
+breaks(
+    *mail,
+    "a loop may go when the last post was called",
+    "bool const due = takes_over();\n        return inbox_.push(function) || due ? wake",
+    "return inbox_.push(function) || takes_over() ? wake",
+    threads=True,
+)
 breaks("loop/detail/mailbox.hpp", "loop/waiting", "no wake-up stays expected", "        state_ = wake_state::awake;\n        context.unexpect();", "        state_ = wake_state::awake;")
 breaks("loop/detail/mailbox.hpp", "loop/notifier", "posts reach the notifier", "wake_block_.aio_flags = iocb_flag_resfd;", "")
 transfer = ("loop/detail/transfer_progress.hpp", "loop/transfer")

@@ -189,8 +189,9 @@ public:
         add(announced_, 0 - count);
     }
     submission submit_expected(view<iocb* const> batch) noexcept {
+        aio_context_id const id = owned_.id; // read first: when the events have come, the context may be destroyed
         for (iocb* block : batch) sanitizers::submitting(block);
-        long const taken = io_submit(batch);
+        long const taken = io_submit(id, batch);
         if (taken > 0) return {static_cast<unsigned>(taken), 0};
         return {0, taken == 0 ? EAGAIN : static_cast<int>(-taken)};
     }
@@ -288,10 +289,10 @@ private:
         // afterwards: a thread that waits must never wait for a request that is refused.
         add(announced_, count);
         if (count == 0) return 0;
-        return io_submit(batch);
+        return io_submit(owned_.id, batch);
     }
-    long io_submit(view<iocb* const> batch) noexcept {
-        return owned_.policy.io_submit(owned_.id, static_cast<long>(batch.size()), const_cast<iocb**>(batch.data()));
+    long io_submit(aio_context_id id, view<iocb* const> batch) noexcept {
+        return owned_.policy.io_submit(id, static_cast<long>(batch.size()), const_cast<iocb**>(batch.data()));
     }
 
     // What became of a batch of `count` requests which the kernel took.

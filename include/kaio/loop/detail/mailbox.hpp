@@ -59,8 +59,16 @@ public:
         if (!fresh) return failure(ENOMEM);
         return deliver(context, *fresh);
     }
-    // The same for a function that is the caller's, and not on its way yet, and for a thread that may wait: while the
-    // kernel has no room for the wake, it tries again. REQUIRES: open() has succeeded
+    // The same for a function that is the caller's, and not on its way yet. An error means that the loop could not be
+    // woken. REQUIRES: open() has succeeded
+    result<void> deliver(basic_context<Kernel>& context, posted& function) noexcept {
+        // After the push the loop's thread may call the function, and destroy the loop. Only a loop that expects a wake
+        // waits for that.
+        bool const due = takes_over();
+        return inbox_.push(function) || due ? wake(context) : result<void>();
+    }
+    // The same for a thread that may wait, and for whose work the loop waits: while the kernel has no room for the wake,
+    // it tries again.
     void post_kept(basic_context<Kernel>& context, posted& function) noexcept {
         result<void> delivered = deliver(context, function);
         while (!delivered && delivered.error().value() == EAGAIN && takes_over()) {
@@ -162,11 +170,6 @@ private:
 
         Function function;
     };
-
-    // Any thread.
-    result<void> deliver(basic_context<Kernel>& context, posted& function) noexcept {
-        return inbox_.push(function) || takes_over() ? wake(context) : result<void>();
-    }
 
     // Any thread. True: the thread that had to wake the loop could not, and now the caller has to try.
     bool takes_over() noexcept {

@@ -21,6 +21,7 @@
 #include <kaio/kaio.hpp>
 #include <kaio/loop/helpers.hpp>
 #include <kaio/loop/offload.hpp>
+#include <kaio/loop/owned_post.hpp>
 
 namespace {
 unsigned long allocations = 0;
@@ -135,6 +136,25 @@ TEST_CASE("operations that the caller owns allocate nothing from the first on, a
     CHECK(after == before);
     CHECK(one_more == after + 1);
     CHECK(done == 1'001);
+}
+
+TEST_CASE("posting a function that the caller owns allocates nothing, and posting another one allocates once") {
+    if (uncounted) SKIP_TEST("ThreadSanitizer has its own operator new");
+    kaio::loop loop(4);
+    unsigned called = 0;
+    kaio::owned_post post([&, padding = std::array<char, 500>()] { called += padding.size() == 500; });
+    unsigned long const before = allocations_so_far();
+    for (int i = 0; i < 1'000; ++i) {
+        loop.post(post);
+        loop.run();
+    }
+    unsigned long const after = allocations_so_far();
+    loop.post([&] { ++called; });
+    unsigned long const one_more = allocations_so_far();
+    loop.run();
+    CHECK(after == before);
+    CHECK(one_more == after + 1);
+    CHECK(called == 1'001);
 }
 
 TEST_CASE("coroutines allocate their frames and nothing per request, timer or whole transfer") {

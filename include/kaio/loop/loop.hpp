@@ -39,6 +39,7 @@ template <class Core, class Function> class offload_awaitable; // kaio/loop/offl
 namespace detail {
 template <class Core, class Function, class Handler> class handled_offload;
 } // namespace detail
+template <class Function> class owned_post; // kaio/loop/owned_post.hpp has it
 
 struct loop_options {
     // How long, at most, to spin before sleeping in the kernel: to look busily at the empty ring. That costs CPU, and
@@ -252,6 +253,14 @@ public:
         static_assert(std::is_invocable_v<std::decay_t<Function>&>,
                       "kaio: what is posted must be callable with no argument");
         return core_.mailbox.post(core_.context, std::forward<Function>(function));
+    }
+
+    // The same with a function that the caller keeps until it is called. Never allocates.
+    // Errors: those of post but ENOMEM, and EBUSY: it is on its way already. It is called once then, and sees what was
+    // done before this post, too.
+    template <class Function> void post(owned_post<Function>& function) { try_post(function).value("kaio: loop.post"); }
+    template <class Function> result<void> try_post(owned_post<Function>& function) noexcept {
+        return function.post_to(core_);
     }
 
     // Calls `function()` as handlers are called. For starting coroutines, which run on from there as handlers do.

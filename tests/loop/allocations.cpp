@@ -22,6 +22,7 @@
 #include <kaio/loop/helpers.hpp>
 #include <kaio/loop/offload.hpp>
 #include <kaio/loop/owned_post.hpp>
+#include <kaio/loop/posted_request.hpp>
 
 namespace {
 unsigned long allocations = 0;
@@ -155,6 +156,40 @@ TEST_CASE("posting a function that the caller owns allocates nothing, and postin
     CHECK(after == before);
     CHECK(one_more == after + 1);
     CHECK(called == 1'001);
+}
+
+TEST_CASE("a request that is posted to another loop allocates nothing, there and back") {
+    if (uncounted) SKIP_TEST("ThreadSanitizer has its own operator new");
+    kaio::loop home(2), other(2);
+    test::temporary_file file(4096);
+    std::array<char, 64> buffer{};
+    unsigned done = 0;
+    kaio::posted_operation operation([&](kaio::io_result r) { done += r.bytes() == 64; });
+    auto const reading = [&](unsigned count) -> kaio::task<> {
+        for (unsigned i = 0; i < count; ++i)
+            done += (co_await other.post(kaio::read(file, buffer, 0), home)).bytes() == 64;
+    };
+    auto const run = [&] {
+        while (other.poll() + home.poll() != 0 || other.in_flight() != 0) {
+        }
+    };
+    unsigned long const before = allocations_so_far();
+    for (int i = 0; i < 1'000; ++i) {
+        other.post(kaio::read(file, buffer, 0), operation);
+        run();
+        other.post(kaio::read(file, buffer, 0), operation, home);
+        run();
+    }
+    unsigned long const after = allocations_so_far();
+    kaio::spawn(home, reading(1));
+    run();
+    unsigned long const one_request = allocations_so_far();
+    kaio::spawn(home, reading(1'000));
+    run();
+    unsigned long const many_requests = allocations_so_far();
+    CHECK(after == before);
+    CHECK(many_requests - one_request == one_request - after); // the frames, and nothing for each request
+    CHECK(done == 3'001);
 }
 
 TEST_CASE("coroutines allocate their frames and nothing per request, timer or whole transfer") {

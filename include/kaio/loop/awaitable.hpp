@@ -148,6 +148,14 @@ public:
         return submitted;
     }
     Core& loop() const noexcept { return loop_; }
+    // It is not submitted, and has that error. REQUIRES: it has not been awaited
+    void refuse(int error) noexcept {
+        dismiss();
+        if constexpr (whole)
+            (void)state_.continues(core_of(*this).as.request, -error);
+        else
+            state_ = -error;
+    }
     // It will never be awaited, and that is no mistake.
     void dismiss() noexcept { core_of(*this).complete = &moved_from; }
 

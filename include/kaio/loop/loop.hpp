@@ -39,7 +39,9 @@ template <class Core, class Function> class offload_awaitable; // kaio/loop/offl
 namespace detail {
 template <class Core, class Function, class Handler> class handled_offload;
 } // namespace detail
-template <class Function> class owned_post; // kaio/loop/owned_post.hpp has it
+template <class Function> class owned_post;      // kaio/loop/owned_post.hpp has it
+template <class Handler> class posted_operation; // kaio/loop/posted_request.hpp has these
+template <class Core, class Home, class What> class posted_awaitable;
 
 struct loop_options {
     // How long, at most, to spin before sleeping in the kernel: to look busily at the empty ring. That costs CPU, and
@@ -195,10 +197,10 @@ public:
     std::size_t poll() { return try_poll().value(unusable); }
     result<std::size_t> try_poll() { return core_.poll(); }
 
-    // Runs until nothing is in flight, queued, timed, offloaded or held, and returns how many handlers were called. While there is
-    // nothing to do it spins (loop_options::spin_limit), then sleeps in one io_getevents. Signals do not end it. Inside
-    // a handler or a coroutine it does not wait for what is held: that may be released only when the handler or
-    // coroutine has ended. Errors: those of poll and io_getevents.
+    // Runs until nothing is in flight, queued, timed, held, offloaded or elsewhere (posted_request.hpp), and returns how
+    // many handlers were called. While there is nothing to do it spins (loop_options::spin_limit), then sleeps in one
+    // io_getevents. Signals do not end it. Inside a handler or a coroutine it does not wait for what is held: that may be
+    // released only when the handler or coroutine has ended. Errors: those of poll and io_getevents.
     std::size_t run() { return try_run().value(unusable); }
     result<std::size_t> try_run() { return core_.run_until(core::nothing_left, duration::unlimited, nullptr); }
 
@@ -261,6 +263,35 @@ public:
     template <class Function> void post(owned_post<Function>& function) { try_post(function).value("kaio: loop.post"); }
     template <class Function> result<void> try_post(owned_post<Function>& function) noexcept {
         return function.post_to(core_);
+    }
+
+    // Any thread, too: has the loop's thread submit a request, or a transfer. kaio/loop/posted_request.hpp has this, and
+    // says more. The operation's handler is called once: by this loop's thread, or by that of `home`, the loop of the
+    // thread that posts. The run of `home` waits for it. Never allocates.
+    // Errors: as for an owned_post, of `home` too. EBUSY: the operation has not completed.
+    template <class What, class Handler> void post(const What& what, posted_operation<Handler>& operation) {
+        try_post(what, operation).value("kaio: loop.post");
+    }
+    template <class What, class Handler>
+    result<void> try_post(const What& what, posted_operation<Handler>& operation) noexcept {
+        return operation.post_to(core_, what);
+    }
+    template <class What, class Handler, class OtherKernel, class OtherObserver>
+    void post(const What& what, posted_operation<Handler>& operation, basic_loop<OtherKernel, OtherObserver>& home) {
+        try_post(what, operation, home).value("kaio: loop.post");
+    }
+    template <class What, class Handler, class OtherKernel, class OtherObserver>
+    result<void> try_post(const What& what, posted_operation<Handler>& operation,
+                          basic_loop<OtherKernel, OtherObserver>& home) noexcept {
+        return operation.post_to(core_, what, core_of(home));
+    }
+
+    // For `co_await` in a coroutine of the loop `home`: what submit would await here resumes there.
+    template <class What, class OtherKernel, class OtherObserver>
+        requires submittable<std::remove_cvref_t<What>>
+    auto post(What&& what, basic_loop<OtherKernel, OtherObserver>& home) {
+        return posted_awaitable<core, detail::loop_core<OtherKernel, OtherObserver>, std::remove_cvref_t<What>>(
+            core_, core_of(home), std::forward<What>(what));
     }
 
     // Calls `function()` as handlers are called. For starting coroutines, which run on from there as handlers do.

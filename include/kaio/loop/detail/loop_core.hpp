@@ -65,7 +65,7 @@ public:
     detail::waiter<Kernel> waiter;     // how it waits: spinning, then asleep
     reset_on_move<unsigned> capacity;  // requests in flight at once; 0: moved from
     std::size_t holds = 0;             // what release has not ended
-    std::size_t offloads = 0;          // offloaded functions that have not come back
+    std::size_t offloads = 0;          // what other threads do for it, and has not come back
     bool stopped = false;              // run is to return
     unsigned scopes = 0;               // request_scopes that submit to it
     running_thread running{};          // who is inside poll or run, in a debug build
@@ -538,8 +538,8 @@ private:
             // A post of the detour's has brought something, or something is to be submitted again.
             if (completions.size() + queue.size() != 0) continue;
             if (context.in_flight() + offloads == 0) return;
-            // What a helper could not submit comes by a post, and so does what was offloaded.
-            if (detour && !mailbox.listen(context)) continue;
+            // What a helper could not submit comes by a post, and so does what other threads do.
+            if ((detour || offloads != 0) && !mailbox.listen(context)) continue;
             duration const limit = polls_end ? duration() : duration::from_ns(1'000'000);
             auto const count = context.wait(completions.room(), 1, mailbox.bounded(limit));
             mailbox.stop_listening(context);

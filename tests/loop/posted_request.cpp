@@ -33,7 +33,7 @@ constexpr kaio::loop_options sleeps_at_once{.spin_limit = kaio::duration::zero()
 // A loop that a thread of its own runs.
 class elsewhere {
 public:
-    explicit elsewhere(kaio::loop_options options = sleeps_at_once) : loop(4, options) {
+    explicit elsewhere(kaio::duration spin_limit = kaio::duration::zero()) : loop(4, {.spin_limit = spin_limit}) {
         loop.hold();
         thread_ = std::thread([this] { loop.run(); });
         thread = thread_.get_id();
@@ -90,7 +90,7 @@ TEST_CASE("requests that many threads post are submitted and completed by the lo
     constexpr std::size_t threads = 3, requests = 300;
     std::vector<std::array<unsigned char, 16>> buffers(threads * requests);
     std::optional<elsewhere> other;
-    other.emplace(GENERATE(sleeps_at_once, kaio::loop_options{}));
+    other.emplace(GENERATE(kaio::duration::zero(), kaio::duration(100us)));
     auto const handler = [&](kaio::io_result result) {
         completed.fetch_add(1);
         wrong += result.bytes() != 16 || std::this_thread::get_id() != other->thread;
@@ -113,7 +113,7 @@ TEST_CASE("requests that many threads post are submitted and completed by the lo
 TEST_CASE("results come home: run waits for them, and the handlers are called by the thread that posted") {
     numbers all;
     kaio::loop home(2, sleeps_at_once);
-    elsewhere other(GENERATE(sleeps_at_once, kaio::loop_options{}));
+    elsewhere other(GENERATE(kaio::duration::zero(), kaio::duration(100us)));
     auto const here = std::this_thread::get_id();
     int left = 2000, wrong = 0;
     std::array<unsigned char, 16> buffer{};
@@ -293,7 +293,7 @@ TEST_CASE("destroying the other loop completes its requests, and their results c
 }
 
 TEST_CASE("destroying the home loop waits for what is elsewhere, and calls its handlers") {
-    auto const options = GENERATE(sleeps_at_once, kaio::loop_options{});
+    auto const spin_limit = GENERATE(kaio::duration::zero(), kaio::duration(100us));
     elsewhere other;
     kaio::io_result result(-1);
     kaio::posted_operation operation([&](kaio::io_result r) { result = r; });
@@ -302,7 +302,7 @@ TEST_CASE("destroying the home loop waits for what is elsewhere, and calls its h
     for (int i = 0; i < 20; ++i) {
         result = kaio::io_result(-1);
         {
-            kaio::loop home(1, options);
+            kaio::loop home(1, {.spin_limit = spin_limit});
             other.loop.post(kaio::read(file, buffer, 0), operation, home);
             if (i % 2 == 0) home.poll();
         }

@@ -307,7 +307,7 @@ public:
     // Requests that were submitted and not yet given to the kernel.
     std::size_t queued() const noexcept { return core_.queue.size(); }
 
-    // Offloaded functions whose results have not come back.
+    // Offloaded functions, and requests posted to other loops, that have not come back.
     std::size_t offloads() const noexcept { return core_.offloads; }
 
     // Timers that have not expired.

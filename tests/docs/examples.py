@@ -87,6 +87,15 @@ def late_timer():
     return f"exit status {done.returncode}\n{done.stdout}{done.stderr}"
 
 
+def search():
+    """search.cpp finds the node that is nearest."""
+    with tempfile.TemporaryDirectory(dir=os.getcwd()) as place:
+        done = subprocess.run([programs["search"]], cwd=place, capture_output=True, text=True, timeout=60)
+    if done.returncode == 0 and re.fullmatch(r"the nearest is number 340, after \d+ batches\n", done.stdout):
+        return None
+    return f"exit status {done.returncode}\n{done.stdout}{done.stderr}"
+
+
 def compiler_traps():
     """compiler_traps.cpp: the compiler has the traps that docs/compilers.md says, and every way out works."""
     done = subprocess.run([programs["compiler_traps"]], capture_output=True, text=True, timeout=60)
@@ -169,6 +178,7 @@ cases.append(("notifier_epoll drives kaio from epoll", foreign_loop))
 if "power_loss" in programs:
     cases.append(("power_loss finds every acknowledged record", power_loss))
     cases.append(("late_timer's timer is on time with helpers", late_timer))
+cases.append(("search finds the nearest node", search))
 cases.append(("write names the file and the cause of an error", fails_clearly))
 if "compiler_traps" in programs:
     cases.append(("compiler_traps: docs/compilers.md is right about this compiler", compiler_traps))

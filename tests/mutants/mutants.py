@@ -204,6 +204,17 @@ breaks(*context, "at_least limits how small the capacity becomes", "capacity / 2
 breaks(*context, "a cancelled poll is a success", "answer == 0 || answer == -EINPROGRESS", "answer == 0")
 breaks(*context, "a wait keeps its time limit", "limit.ns() % 1'000'000'000};", "0};")
 
+# A batch, and waiting for all of it.
+batch = ("io/submit_and_wait.hpp", "io/submit_and_wait")
+breaks(*batch, "each event is in its request's place", "detail::put_in_order(batch, events);", "")
+breaks(*batch, "what follows a refused request is submitted", "if (answer) continue;", "if (answer) continue;\n            if (!answer.ring_full()) return failure(answer.error_number());")
+breaks(*batch, "a signal does not end the wait", "taken.error().value() != EINTR", "true")
+breaks(*batch, "the kernel is done with the buffers", "basic_context<Kernel> const destroyed(std::move(io_context));", "")
+breaks(*batch, "without room it takes events first", "if (answer.ring_full() && io_context.in_flight() != 0) break;", "")
+breaks(*batch, "one sleep for all events", "handed_over == batch.size() ? io_context.in_flight() : 1", "1")
+breaks(*batch, "no more than the capacity are in flight", "left < room ? left : room", "left")
+breaks(*batch, "a context with other requests is refused", "if (io_context.in_flight() != 0) return failure(EBUSY);", "")
+
 breaks("io/detail/setup_cause.hpp", "io/setup_error", "0 is the cause whatever the error is", "    if (capacity == 0) error = 0;\n", "")
 
 # The simulated kernel.

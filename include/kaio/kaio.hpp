@@ -1,7 +1,8 @@
 // All of kaio but the simulated kernel, which is kaio/sim/kernel.hpp, and the pieces that not every program should have
-// to compile: helpers and offload in kaio/loop/; completion, event, semaphore, mutex, channel, task_group, waiting_pool,
-// with_timeout, with_stop_token, async_file, directory, read_file, write_file, write_range and replace_file in
-// kaio/coro/. The raw layer alone is kaio/io/context.hpp and kaio/io/request.hpp.
+// to compile: submit_and_wait and shared_context in kaio/io/; helpers, offload, owned_post and posted_request in
+// kaio/loop/; completion, event, semaphore, mutex, channel, task_group, waiting_pool, with_timeout, with_stop_token,
+// async_file, directory, read_file, write_range and replace_file in kaio/coro/. The raw layer alone is
+// kaio/io/context.hpp and kaio/io/request.hpp.
 #pragma once
 
 #include <kaio/coro/for_each_concurrent.hpp>

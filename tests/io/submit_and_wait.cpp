@@ -4,6 +4,7 @@
 #include "support/scripted_kernel.hpp"
 #include "support/temporary_file.hpp"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <span>
@@ -163,6 +164,23 @@ TEST_CASE("a batch that is larger than the capacity is submitted as there is roo
     REQUIRE(kaio::submit_and_wait(context, some.batch, some.events));
     for (std::size_t i = 0; i < 5000; ++i)
         if (!(i == 77 ? some.in_place(i) && some.events[i].res == -EBADF : some.arrived(i))) FAIL("request " << i);
+}
+
+TEST_CASE("no more requests than the capacity are in flight") {
+    test::script script;
+    event_counter counter;
+    scripted_context context(4, {}, test::scripted_kernel(script));
+    unsigned most = 0;
+    script.before_getevents = [&] {
+        most = std::max(most, context.in_flight());
+        ::eventfd_write(counter.fd, 1);
+    };
+    std::array<kaio::iocb, 10> blocks;
+    std::array<kaio::iocb*, 10> batch;
+    std::array<kaio::io_event, 10> events;
+    for (std::size_t i = 0; i < 10; ++i) batch[i] = &(blocks[i] = kaio::poll(counter.fd, POLLIN));
+    REQUIRE(kaio::submit_and_wait(context, batch, events));
+    CHECK(most == 4);
 }
 
 TEST_CASE("if the kernel has no room, the rest is submitted when something has completed") {

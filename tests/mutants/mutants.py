@@ -204,6 +204,21 @@ breaks(*context, "at_least limits how small the capacity becomes", "capacity / 2
 breaks(*context, "a cancelled poll is a success", "answer == 0 || answer == -EINPROGRESS", "answer == 0")
 breaks(*context, "a wait keeps its time limit", "limit.ns() % 1'000'000'000};", "0};")
 
+# The context of many threads.
+shared = ("io/shared_context.hpp", "io/shared_context")
+breaks(*shared, "no ring while a thread takes events in the kernel", "__atomic_load_n(&in_kernel_, __ATOMIC_ACQUIRE) == 0 && ring.trusted()", "ring.trusted()")
+breaks(*shared, "an empty ring takes no system call", "sleeps || !ring.trusted() || ring.has_events()", "true")
+breaks(*shared, "stop() wakes a thread that sleeps", "== 0 ? result<void>() : wake();", "== 0 ? result<void>() : result<void>();")
+breaks(*shared, "each thread that is woken wakes the next", "if (others && stopped()) (void)wake();", "(void)others;")
+breaks(*shared, "a stop without room is made up for", "if (!woken && !__atomic_load_n(&wake_failed_, __ATOMIC_RELAXED)) [[likely]]", "if (!woken) [[likely]]")
+breaks(*shared, "a stopped wait does not sleep", "bool const sleeps = taken < min && !stopped();", "bool const sleeps = taken < min;")
+breaks(*shared, "one event ends a sleep", "subspan(taken), sleeps, sleeps ?", "subspan(taken), sleeps ? min - taken : 0, sleeps ?")
+breaks(*shared, "the events of stop() are nobody's", "if (event.request() != &wake_block_) events[kept++] = event;", "events[kept++] = event;")
+breaks(*shared, "a wait that sleeps twice keeps its limit", "limit.ns() - (policy.now() - began);", "limit.ns();")
+breaks(*shared, "a refused request accounts for no event", "if (answer.accepted() != count) add(announced_, answer.accepted() - count);", "")
+breaks(*shared, "what was accepted before a refusal is counted", "            accepted += answer.accepted();", "            accepted = answer.accepted();")
+breaks(*shared, "the descriptor is closed", "if (waker_ != no_waker) context_.get_kernel().close_waker(waker_);", "")
+
 # A batch, and waiting for all of it.
 batch = ("io/submit_and_wait.hpp", "io/submit_and_wait")
 breaks(*batch, "each event is in its request's place", "detail::put_in_order(batch, events);", "")

@@ -238,6 +238,8 @@ public:
     static const std::error_category& error_category() noexcept { return detail::words_of<detail::setup_words>(); }
 
 private:
+    template <kernel> friend class basic_shared_context; // which counts for itself
+
     // What io_setup made. Only the process that made it may destroy it. In a child the mark stays, too: what the child
     // inherited may still have to know whose it is.
     struct handle {
@@ -330,14 +332,17 @@ private:
     }
 
     long get_events(view<io_event> events, unsigned min, duration limit, const sigset_t* mask) noexcept {
+        long const count = io_getevents(events, min, limit, mask);
+        if (count > 0) count_taken(events.data(), static_cast<unsigned>(count));
+        return count;
+    }
+    long io_getevents(view<io_event> events, unsigned min, duration limit, const sigset_t* mask) noexcept {
         kernel_timespec const time{limit.ns() / 1'000'000'000, limit.ns() % 1'000'000'000};
         const kernel_timespec* const timeout = limit.is_unlimited() ? nullptr : &time;
         auto const least = static_cast<long>(min), most = static_cast<long>(events.size());
         Kernel& policy = owned_.policy;
-        long const count = mask ? policy.io_pgetevents(owned_.id, least, most, events.data(), timeout, mask)
-                                : policy.io_getevents(owned_.id, least, most, events.data(), timeout);
-        if (count > 0) count_taken(events.data(), static_cast<unsigned>(count));
-        return count;
+        return mask ? policy.io_pgetevents(owned_.id, least, most, events.data(), timeout, mask)
+                    : policy.io_getevents(owned_.id, least, most, events.data(), timeout);
     }
 
     unsigned count_taken(io_event* events, unsigned count) noexcept {

@@ -4,6 +4,7 @@
 //     kaio::io_event events[2];
 //     kaio::submit_and_wait(context, batch, events).value("search"); // events[1].result() is blocks[1]'s
 // docs/examples/search.cpp is a search in a vector index, which is a loop around that call.
+// Not in kaio/kaio.hpp, because not every program should have to compile it.
 #pragma once
 
 #include <cassert>
@@ -48,8 +49,8 @@ inline void put_in_order(view<iocb* const> batch, view<io_event> events) noexcep
 // child), EBUSY (other requests are in flight). Any other error is io_getevents's, as where a seccomp filter denies it:
 // then what became of the requests is not known, and the context is destroyed, as nothing else ends them. It is as one
 // that was moved from.
-// Allocates: nothing. System calls: for a batch that fits, an io_submit, up to two more for each request that is refused,
-// and an io_getevents if the ring does not have all events by then.
+// Allocates: nothing. System calls: for a batch that fits, an io_submit, up to two more for each request that is
+// refused, and an io_getevents if the ring does not have all events by then.
 template <kernel Kernel>
 result<void> submit_and_wait(basic_context<Kernel>& io_context, view<iocb* const> batch,
                              view<io_event> events) noexcept {

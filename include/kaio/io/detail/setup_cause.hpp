@@ -54,6 +54,10 @@ inline void write_setup_cause(char* text, std::size_t size, int error, long long
                       ring ? ring.text : no_known_limit);
         return;
     }
+    case EMFILE:
+    case ENFILE:
+        why = "no descriptor is left for what wakes threads; raise RLIMIT_NOFILE (ulimit -n), or fs.file-max for ENFILE";
+        break;
     case ENOSYS:
         why = "this kernel has no native AIO (built without CONFIG_AIO, or WSL1, gVisor, rr or a seccomp filter that "
               "hides it); use io_uring, POSIX AIO or threads with pread here";

@@ -19,6 +19,10 @@ NAMED = [("GCC 12", "g++-12"), ("Clang 15", "clang++-15"), ("GCC 11", "g++-11")]
 FLAGS = "-std=c++20 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -pthread".split()
 RUN = ["write.cpp", "write_raw.cpp", "notifier_epoll.cpp"]
 
+# The compilers that build the raw layer as C++17: those of Debian 12, and older ones where they are installed.
+RAW = ["g++-9", "g++-11", "g++-12", "clang++-10", "clang++-14", "clang++-15", "clang++-19"]
+RAW_FLAGS = ["-std=c++17", "-pedantic-errors", "-Wsign-conversion"]
+
 # What GCC 11 can't compile, according to README.md.
 KEPT = """
 #include <kaio/kaio.hpp>
@@ -64,6 +68,18 @@ def example(compiler, name):
         return None if done.returncode == 0 and "bytes written" in done.stdout else done.stdout + done.stderr
 
 
+def raw(compiler):
+    with tempfile.TemporaryDirectory() as place:
+        program = os.path.join(place, "program")
+        done = built(compiler, [*RAW_FLAGS, os.path.join(root, "tests", "headers", "raw.cpp"), "-o", program])
+        if done.returncode != 0:
+            return done.stderr[:3000]
+        done = subprocess.run([program], cwd=place, capture_output=True, text=True, timeout=60)
+        if "allow io_setup" in done.stderr or "no native AIO" in done.stderr:
+            raise report.Skip("there is no native AIO here")
+        return None if done.returncode == 0 and done.stdout == "4103 bytes written\n" else done.stdout + done.stderr
+
+
 def kept(compiler):
     done = built(compiler, ["-fsyntax-only", "-x", "c++", "-"], input=KEPT)
     if compiler != "g++-11":
@@ -91,4 +107,5 @@ for _, compiler in NAMED:
         for name in sorted(os.listdir(examples))
         if name.endswith(".cpp")
     ]
+cases += [(f"the raw layer as C++17, {compiler}", lambda c=compiler: raw(c)) for compiler in RAW]
 report.run(cases, workers=2)

@@ -13,6 +13,9 @@ include, compiler = sys.argv[1], sys.argv[2:]
 
 ANYWHERE = ["kaio/version.hpp"]  # only macros, for every language version
 CPP20 = "kaio needs C++20: compile with -std=c++20 or later"
+CPP17 = "kaio needs C++20, and its raw layer C++17"
+# What the raw layer has beside it and needs C++20.
+CPP20_TOO = ["kaio/sys/cpp20.hpp", "kaio/io/buffer_pool.hpp", "kaio/io/detail/pool_header.hpp"]
 
 
 def errors(header, *flags):
@@ -42,7 +45,10 @@ def knows(flag):
 
 
 headers = [header for header in report.headers(include) if header not in ANYWHERE]
-cases = [(f"{header} as C++17", says(CPP20, header, "-std=c++17")) for header in headers]
+raw = [header for header in headers if header.startswith(("kaio/sys/", "kaio/io/")) and header not in CPP20_TOO]
+cases = [(f"{header} as C++17", says_nothing(header, "-std=c++17", "-pedantic-errors", "-Wall", "-Wextra")) for header in raw]
+cases += [(f"{header} as C++17", says(CPP20, header, "-std=c++17")) for header in headers if header not in raw]
+cases += [("kaio/io/context.hpp as C++14", says(CPP17, "kaio/io/context.hpp", "-std=c++14"))]
 cases += [(f"kaio.hpp as {old}", says(CPP20, "kaio/kaio.hpp", f"-std={old}")) for old in ("c++11", "c++14", "gnu++17")]
 cases += [(f"{header} as C++11", says_nothing(header, "-std=c++11")) for header in ANYWHERE]
 cases += [("kaio.hpp on another system than Linux", says("kaio is for Linux", "kaio/kaio.hpp", "-std=c++20", "-U__linux__"))]

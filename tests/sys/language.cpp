@@ -44,6 +44,7 @@ TEST_CASE("the inline namespace says the version and the sanitizer, and nothing 
     CHECK(name.starts_with(version));
     CHECK(ends_with_sanitizer());
     CHECK(name.find("exceptions") == std::string::npos);
+    CHECK(name.find("cxx17") == std::string::npos);
 }
 
 TEST_CASE("what is in kaio is in that namespace, for the linker too") {

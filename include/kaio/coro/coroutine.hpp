@@ -2,7 +2,7 @@
 // first, itself or through another. The floors below do without coroutines.
 #pragma once
 
-#include <kaio/sys/language.hpp>
+#include <kaio/sys/cpp20.hpp>
 
 #if !defined(__cpp_impl_coroutine)
 #error "kaio/coro needs a compiler with coroutines (GCC 11, Clang 15, or newer); kaio/loop does without"

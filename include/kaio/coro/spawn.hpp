@@ -7,6 +7,7 @@
 
 #include <utility>
 
+#include <kaio/coro/detail/can_fail.hpp>
 #include <kaio/coro/detail/detached.hpp>
 #include <kaio/coro/task.hpp>
 #include <kaio/io/result.hpp>

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <utility>
 
+#include <kaio/coro/detail/can_fail.hpp>
 #include <kaio/coro/detail/first_exception.hpp>
 #include <kaio/coro/detail/group_member.hpp>
 #include <kaio/coro/detail/wait_queue.hpp>

@@ -9,7 +9,8 @@
 #include <cstddef>
 #include <new>
 
-namespace kaio::inline KAIO_BUILD {
+namespace kaio {
+inline namespace KAIO_BUILD {
 
 // Memory starts at a multiple of Alignment bytes, a power of two. The default satisfies every common device and file
 // system.
@@ -58,4 +59,5 @@ public:
     }
 };
 
+} // namespace KAIO_BUILD
 } // namespace kaio

@@ -17,7 +17,8 @@
 #include <kaio/io/view.hpp>
 #include <kaio/sys/reset_on_move.hpp>
 
-namespace kaio::inline KAIO_BUILD {
+namespace kaio {
+inline namespace KAIO_BUILD {
 
 // It can be moved, not copied.
 class aligned_buffer {
@@ -85,4 +86,5 @@ private:
     detail::reset_on_move<std::size_t> capacity_{}; // bytes
 };
 
+} // namespace KAIO_BUILD
 } // namespace kaio

@@ -7,6 +7,8 @@
 // access to a buffer that no handle has.
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>

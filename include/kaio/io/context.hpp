@@ -26,7 +26,8 @@
 #include <kaio/sys/ring.hpp>
 #include <kaio/sys/sanitizers.hpp>
 
-namespace kaio::inline KAIO_BUILD {
+namespace kaio {
+inline namespace KAIO_BUILD {
 
 // How events are taken.
 enum class reaping {
@@ -70,7 +71,9 @@ private:
 //
 // The destructor calls io_destroy, which cancels polls and waits for disk requests, so that no buffer is written to
 // afterwards. Events that were not taken are lost: reap first what matters. In a forked child it does nothing.
-template <kernel Kernel = linux_kernel> class basic_context {
+template <class Kernel = linux_kernel> class basic_context {
+    static_assert(kernel<Kernel>, "kaio: a kernel has the functions that the concept kaio::kernel names");
+
 public:
     // Room for `capacity` requests in flight, 1 or more. They count against fs.aio-max-nr.
     // Errors: throws std::system_error, whose text names the call, the cause and the remedy. System calls: io_setup,
@@ -114,20 +117,17 @@ public:
     // EFAULT. EINVAL for any batch, an empty one too, in a forked child or for a context that was moved from.
     submission submit(view<iocb* const> batch) noexcept {
         submission const answer = submit_prefix(batch);
-        if (!answer || answer.accepted() == batch.size()) [[likely]]
-            return answer;
+        if (__builtin_expect(!answer || answer.accepted() == batch.size(), true)) return answer;
         return submit_rest(batch, answer.accepted());
     }
 
     // The same by exactly one io_submit (none for an empty batch): the kernel may take only the beginning of the batch,
     // without an error. There is an error only if it takes no request, and then it is the first request's.
     submission submit_prefix(view<iocb* const> batch) noexcept {
-        if (!usable()) [[unlikely]]
-            return {0, EINVAL};
+        if (__builtin_expect(!usable(), false)) return {0, EINVAL};
         auto const count = detail::narrow<unsigned>(batch.size());
         long const taken = offer(batch, count);
-        if (taken == static_cast<long>(count)) [[likely]]
-            return all(count);
+        if (__builtin_expect(taken == static_cast<long>(count), true)) return all(count);
         return part(count, taken);
     }
 
@@ -135,13 +135,11 @@ public:
     // none with a trusted ring. Without one, an io_getevents if something is in flight, whose error reads as 0 events
     // here: wait() reports it.
     unsigned reap(view<io_event> events) noexcept {
-        if (!usable()) [[unlikely]]
-            return 0;
+        if (__builtin_expect(!usable(), false)) return 0;
         owned_.policy.look();
-        if (ring_.trusted()) [[likely]] {
+        if (__builtin_expect(ring_.trusted(), true)) {
             unsigned const count = take(events);
-            if (ring_.trusted()) [[likely]]
-                return count;
+            if (__builtin_expect(ring_.trusted(), true)) return count;
         }
         if (in_flight() == 0 || events.empty()) return 0;
         long const count = get_events(events, 0, duration::zero(), nullptr);
@@ -238,7 +236,7 @@ public:
     static const std::error_category& error_category() noexcept { return detail::words_of<detail::setup_words>(); }
 
 private:
-    template <kernel> friend class basic_shared_context; // which counts for itself
+    template <class> friend class basic_shared_context; // which counts for itself
 
     // What io_setup made. Only the process that made it may destroy it. In a child the mark stays, too: what the child
     // inherited may still have to know whose it is.
@@ -363,4 +361,5 @@ private:
 
 using context = basic_context<>;
 
+} // namespace KAIO_BUILD
 } // namespace kaio

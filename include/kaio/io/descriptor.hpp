@@ -5,33 +5,36 @@
 
 #include <kaio/sys/language.hpp>
 
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <type_traits>
+#include <utility>
 
 #include <kaio/io/detail/alignment_message.hpp>
 #include <kaio/io/file_offset.hpp>
 #include <kaio/io/open_file.hpp>
 #include <kaio/sys/abi.hpp>
 
-namespace kaio::inline KAIO_BUILD {
+namespace kaio {
+inline namespace KAIO_BUILD {
 
 class descriptor {
 public:
     constexpr descriptor(int fd) noexcept : fd_(fd) {}
     // Of an open_file, or of anything else with fd(), which then is as an int.
-    template <class File>
-        requires requires(const File& file) {
-            { file.fd() } noexcept -> std::convertible_to<int>;
-        }
+    template <class File, std::enable_if_t<std::is_convertible_v<decltype(std::declval<const File&>().fd()), int> &&
+                                               noexcept(std::declval<const File&>().fd()),
+                                           int> = 0>
     descriptor(const File& file) noexcept : fd_(file.fd()) {
+#if __cplusplus >= 202002L
         constexpr bool says_more = requires {
             file.alignment();
             file.direct();
         };
         static_assert(open_file<File> || !says_more,
                       "kaio: alignment() of a file must return a kaio::file_alignment, and direct() a bool");
+#endif
         if constexpr (open_file<File>)
             if (detail::wants_aligned(file)) {
                 file_alignment const alignment = file.alignment();
@@ -82,4 +85,5 @@ private:
     std::uint32_t offset_mask_ = 0;
 };
 
+} // namespace KAIO_BUILD
 } // namespace kaio

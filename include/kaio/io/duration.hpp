@@ -11,14 +11,8 @@
 #include <cassert>
 #include <cstdint>
 
-namespace kaio::inline KAIO_BUILD {
-
-template <class Duration>
-concept chrono_duration = requires(Duration d) {
-    d.count();
-    Duration::period::num;
-    Duration::period::den;
-};
+namespace kaio {
+inline namespace KAIO_BUILD {
 
 class duration {
 public:
@@ -37,7 +31,8 @@ public:
     }
 
     // Rounded up to a nanosecond. A negative duration is 0, and one of more than 292 years is forever.
-    template <chrono_duration Duration> constexpr duration(Duration d) noexcept : ns_(nanoseconds(d)) {}
+    template <class Duration, std::intmax_t = Duration::period::den>
+    constexpr duration(Duration d) noexcept : ns_(nanoseconds(d)) {}
 
     // Nanoseconds, or `unlimited`.
     constexpr std::int64_t ns() const noexcept { return ns_; }
@@ -59,4 +54,5 @@ private:
     std::int64_t ns_ = unlimited;
 };
 
+} // namespace KAIO_BUILD
 } // namespace kaio

@@ -28,7 +28,8 @@
 #include <kaio/sys/narrow.hpp>
 #include <kaio/sys/reset_on_move.hpp>
 
-namespace kaio::inline KAIO_BUILD {
+namespace kaio {
+inline namespace KAIO_BUILD {
 
 namespace detail {
 // From <linux/fs.h>, which can't be included beside <sys/mount.h> of glibc 2.36.
@@ -196,6 +197,9 @@ private:
     direct_support support_ = direct_support::unknown;
     file_alignment alignment_{4096, 4096};
 };
+#if __cplusplus >= 202002L
 static_assert(truncatable_file<file>);
+#endif
 
+} // namespace KAIO_BUILD
 } // namespace kaio

@@ -15,7 +15,8 @@
 
 #include <kaio/io/detail/memory_limit.hpp>
 
-namespace kaio::inline KAIO_BUILD {
+namespace kaio {
+inline namespace KAIO_BUILD {
 
 // Why aligned_buffer(size, alignment) failed with `error`, which is EINVAL or ENOMEM.
 inline std::string buffer_error_text(int error, std::size_t size, std::size_t alignment) {
@@ -60,4 +61,5 @@ inline std::string pool_error_text(int error, std::uint32_t count, std::size_t s
     return detail::no_memory_text("buffer_pool", stride * count + alignment);
 }
 
+} // namespace KAIO_BUILD
 } // namespace kaio

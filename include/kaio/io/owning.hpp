@@ -12,19 +12,20 @@
 #include <kaio/sys/language.hpp>
 
 #include <iterator>
-#include <string_view> // has std::ranges::enable_borrowed_range, as <ranges> does at several times the cost
 #include <type_traits>
 #include <utility>
 
+#include <kaio/io/view.hpp>
 #include <kaio/sys/abi.hpp>
 
-namespace kaio::inline KAIO_BUILD {
+namespace kaio {
+inline namespace KAIO_BUILD {
 
 // `Work` is a request or a whole_transfer. Where the buffer lies is looked up when the kernel is given the request, so
 // one whose bytes move with it (a std::array, a short std::string) is right, too.
 template <class Work, class Buffer>
-class [[nodiscard("kaio: this only describes work, and does nothing until it is submitted")]] owning {
-    static_assert(std::is_same_v<Buffer, std::remove_cvref_t<Buffer>>);
+class KAIO_NODISCARD("kaio: this only describes work, and does nothing until it is submitted") owning {
+    static_assert(std::is_same_v<Buffer, std::remove_cv_t<std::remove_reference_t<Buffer>>>);
     static_assert(std::is_move_constructible_v<Buffer>, "kaio: a buffer that is handed over must be movable");
 
 public:
@@ -58,11 +59,11 @@ namespace detail {
 
 // An rvalue of this type is handed over, because it owns its bytes. `Buffer` is as deduced for a `Buffer&&`.
 template <class Buffer>
-inline constexpr bool is_handed_over =
-    !std::is_lvalue_reference_v<Buffer> && !std::ranges::enable_borrowed_range<std::remove_cv_t<Buffer>>;
+inline constexpr bool is_handed_over = !std::is_lvalue_reference_v<Buffer> && !is_borrowed<std::remove_cv_t<Buffer>>;
 
 template <class What> inline constexpr bool is_owning = false;
 template <class Work, class Buffer> inline constexpr bool is_owning<owning<Work, Buffer>> = true;
 
 } // namespace detail
+} // namespace KAIO_BUILD
 } // namespace kaio

@@ -6,7 +6,6 @@
 // The memory that it names must stay until it has completed, and so must the array of a readv or writev. Any thread.
 #pragma once
 
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -22,10 +21,11 @@
 #include <kaio/io/view.hpp>
 #include <kaio/sys/abi.hpp>
 
-namespace kaio::inline KAIO_BUILD {
+namespace kaio {
+inline namespace KAIO_BUILD {
 
 // The kernel's iocb, filled in. Modifiers return a changed copy.
-class [[nodiscard("kaio: a request does nothing until it is submitted: loop.submit(request, handler)")]] request {
+class KAIO_NODISCARD("kaio: a request does nothing until it is submitted: loop.submit(request, handler)") request {
 public:
     // For operations that kaio has no factory for. `direct_unit` as below.
     constexpr explicit request(const iocb& block, std::uint32_t direct_unit = 0) noexcept
@@ -76,15 +76,11 @@ namespace detail {
 // An offset that is a number. It comes to read() and write() as it is, because g++ would keep a file_offset in the
 // frame of a coroutine.
 template <class Offset>
-concept scalar_offset = std::is_scalar_v<Offset> && std::convertible_to<Offset, file_offset>;
+using scalar_offset = std::enable_if_t<std::is_scalar_v<Offset> && std::is_convertible_v<Offset, file_offset>>;
 
+template <class Buffer, class = void> inline constexpr bool contiguous = false;
 template <class Buffer>
-concept contiguous = requires(Buffer& buffer) {
-    std::data(buffer);
-    std::size(buffer);
-};
-
-template <class Buffer> using element_of = std::remove_pointer_t<decltype(std::data(std::declval<Buffer&>()))>;
+inline constexpr bool contiguous<Buffer, std::void_t<element_of<Buffer>, size_type_of<Buffer>>> = true;
 
 constexpr request make_request(opcode op, const descriptor& file, std::uint64_t data, std::uint64_t count,
                                std::int64_t offset) noexcept {
@@ -117,7 +113,7 @@ template <class Buffer>
 // Making a request fails only if moving its buffer fails.
 template <class Buffer>
 inline constexpr bool keeps_noexcept =
-    !is_handed_over<Buffer> || std::is_nothrow_move_constructible_v<std::remove_cvref_t<Buffer>>;
+    !is_handed_over<Buffer> || std::is_nothrow_move_constructible_v<std::remove_cv_t<Buffer>>;
 
 // The request, which owns the buffer if that is handed over.
 template <class Buffer>
@@ -146,7 +142,7 @@ template <class Buffer>
 //
 // A buffer that owns its bytes and is an rvalue is handed over (kaio/io/owning.hpp). An lvalue, a span or another view
 // is borrowed.
-template <class Buffer, detail::scalar_offset Offset>
+template <class Buffer, class Offset, class = detail::scalar_offset<Offset>>
 [[gnu::__always_inline__]] inline auto read(const descriptor& file, Buffer&& buffer,
                                             Offset offset) noexcept(detail::keeps_noexcept<Buffer>) {
     static_assert(detail::contiguous<Buffer>, "kaio: read() needs a buffer with data() and size(), such as std::span");
@@ -171,7 +167,7 @@ auto read(const descriptor& file, Buffer&& buffer, file_offset offset) noexcept(
 // its end, whatever `offset` is; rw_flags::noappend (6.9) undoes that for one request.
 // Errors: those of read, ENOSPC, and EFBIG beyond the largest file and RLIMIT_FSIZE; see write(2). Beyond RLIMIT_FSIZE
 // the kernel also sends SIGXFSZ, which ends a program that neither ignores nor handles it.
-template <class Buffer, detail::scalar_offset Offset>
+template <class Buffer, class Offset, class = detail::scalar_offset<Offset>>
 [[gnu::__always_inline__]] inline auto write(const descriptor& file, Buffer&& buffer,
                                              Offset offset) noexcept(detail::keeps_noexcept<Buffer>) {
     static_assert(detail::contiguous<Buffer>, "kaio: write() needs a buffer with data() and size(), such as std::span");
@@ -221,4 +217,5 @@ inline request poll(const descriptor& file, int events) noexcept {
     return detail::make_request(opcode::poll, file, static_cast<std::uint16_t>(events), 0, 0);
 }
 
+} // namespace KAIO_BUILD
 } // namespace kaio

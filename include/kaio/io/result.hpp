@@ -26,7 +26,8 @@
 
 #include <kaio/sys/abi.hpp>
 
-namespace kaio::inline KAIO_BUILD {
+namespace kaio {
+inline namespace KAIO_BUILD {
 
 namespace detail {
 // Throws std::system_error with this error and text; without exceptions, prints both and aborts.
@@ -62,8 +63,7 @@ public:
     // The same for a request that must have succeeded.
     // Errors: throws std::system_error with error(); `call` begins its text, so it names what was tried.
     std::size_t value(const char* call = "kaio: request") const {
-        if (res_ < 0) [[unlikely]]
-            detail::throw_error(static_cast<int>(-res_), call);
+        if (res_ < 0) detail::throw_error(static_cast<int>(-res_), call);
         return static_cast<std::size_t>(res_);
     }
 
@@ -82,19 +82,14 @@ public:
     // The kernel's word as it is.
     constexpr std::int64_t res() const noexcept { return res_; }
 
-    friend constexpr bool operator==(io_result, io_result) noexcept = default;
+    friend constexpr bool operator==(io_result a, io_result b) noexcept { return a.res_ == b.res_; }
+    friend constexpr bool operator!=(io_result a, io_result b) noexcept { return !(a == b); }
 
 private:
     std::int64_t res_;
 };
 
 inline io_result io_event::result() const noexcept { return io_result(res); }
-
-namespace detail {
-// What may be an error, and must not be dropped unseen.
-template <class T>
-concept can_fail = requires(const T& outcome) { static_cast<std::error_code>(outcome.error()); };
-} // namespace detail
 
 // An error on its way into a result<T> of any T: `return kaio::failure(EINVAL);`
 class [[nodiscard]] failure {
@@ -115,6 +110,8 @@ private:
 // A T, or the errno that says why there is none. It can be moved, assigned and copied as far as a T can.
 template <class T> class [[nodiscard]] result {
     static constexpr bool nothrow_move = std::is_nothrow_move_constructible_v<T>;
+    static constexpr bool copyable = std::is_copy_constructible_v<T>;
+    static constexpr bool copy_assignable = copyable && std::is_copy_assignable_v<T>;
 
 public:
     result(T value) noexcept(nothrow_move) : error_(0) { ::new (address()) T(std::move(value)); }
@@ -123,14 +120,11 @@ public:
     result(result&& other) noexcept(nothrow_move) : error_(other.error_) {
         if (error_ == 0) ::new (address()) T(std::move(other.value_));
     }
-    result(const result& other)
-        requires std::is_copy_constructible_v<T>
-        : error_(other.error_) {
+    result(const result& other) KAIO_REQUIRES(copyable) : error_(other.error_) {
         if (error_ == 0) ::new (address()) T(other.value_);
     }
     result& operator=(result&& other) noexcept(nothrow_move && std::is_nothrow_move_assignable_v<T>)
-        requires std::is_move_assignable_v<T>
-    {
+        KAIO_REQUIRES(std::is_move_assignable_v<T>) {
         if (error_ == 0 && other.error_ == 0)
             value_ = std::move(other.value_);
         else if (other.error_ == 0)
@@ -139,9 +133,7 @@ public:
             set_error(other.error_);
         return *this;
     }
-    result& operator=(const result& other)
-        requires std::is_copy_constructible_v<T> && std::is_copy_assignable_v<T>
-    {
+    result& operator=(const result& other) KAIO_REQUIRES(copy_assignable) {
         if (error_ == 0 && other.error_ == 0)
             value_ = other.value_;
         else if (other.error_ == 0)
@@ -160,10 +152,7 @@ public:
     // message() says cause and remedy as they are when it is called, and may read /proc for that. All other errors are
     // in the system category. An error compares with std::errc either way.
     std::error_code error() const noexcept {
-        if constexpr (requires { T::error_category(); }) {
-            if (error_ != 0) return std::error_code(error_, T::error_category());
-        }
-        return std::error_code(error_, std::system_category());
+        return error_ == 0 ? std::error_code() : std::error_code(error_, category<T>(0));
     }
 
     // The T, which must be there.
@@ -188,6 +177,11 @@ public:
     }
 
 private:
+    template <class Value> static auto category(int) noexcept -> decltype(Value::error_category()) {
+        return Value::error_category();
+    }
+    template <class> static const std::error_category& category(long) noexcept { return std::system_category(); }
+
     void* address() noexcept { return &value_; }
 
     T& checked() noexcept {
@@ -199,8 +193,7 @@ private:
         return value_;
     }
     void throw_unless_there(const char* call) const {
-        if (error_ != 0) [[unlikely]]
-            detail::throw_error(error(), std::string(call));
+        if (error_ != 0) detail::throw_error(error(), std::string(call));
     }
 
     template <class Value> void become(Value&& value) {
@@ -236,12 +229,12 @@ public:
 
     // Errors: throws std::system_error with error(); `call` begins its text, so it names what was tried.
     void value(const char* call = "kaio") const {
-        if (error_ != 0) [[unlikely]]
-            detail::throw_error(error_, call);
+        if (error_ != 0) detail::throw_error(error_, call);
     }
 
 private:
     int error_ = 0;
 };
 
+} // namespace KAIO_BUILD
 } // namespace kaio

@@ -11,7 +11,8 @@
 
 #include <kaio/io/detail/setup_cause.hpp>
 
-namespace kaio::inline KAIO_BUILD {
+namespace kaio {
+inline namespace KAIO_BUILD {
 
 // `error` is the errno of io_setup, `capacity` what was asked for, in requests.
 inline std::string setup_error_text(int error, unsigned capacity) {
@@ -21,4 +22,5 @@ inline std::string setup_error_text(int error, unsigned capacity) {
     return text;
 }
 
+} // namespace KAIO_BUILD
 } // namespace kaio

@@ -38,13 +38,14 @@
 #include <kaio/sys/reset_on_move.hpp>
 #include <kaio/sys/sanitizers.hpp>
 
-namespace kaio::inline KAIO_BUILD {
+namespace kaio {
+inline namespace KAIO_BUILD {
 
 // It can be moved, with the requests that are in flight, while no thread uses it and before the first stop(). In a
 // child made by fork, and after moving from it, every call returns EINVAL.
 //
 // The destructor waits for the requests in flight, as that of a context does. REQUIRES: no thread uses it
-template <kernel Kernel = linux_kernel> class basic_shared_context {
+template <class Kernel = linux_kernel> class basic_shared_context {
 public:
     // As basic_context's. System calls: those, and two that make a descriptor to wake threads with.
     explicit basic_shared_context(unsigned capacity, context_options options = {}, Kernel kernel = {})
@@ -222,8 +223,7 @@ private:
 
     void leave_kernel(bool woken) noexcept {
         bool const others = __atomic_sub_fetch(&in_kernel_, 1, __ATOMIC_SEQ_CST) != 0;
-        if (!woken && !__atomic_load_n(&wake_failed_, __ATOMIC_RELAXED)) [[likely]]
-            return;
+        if (!woken && !__atomic_load_n(&wake_failed_, __ATOMIC_RELAXED)) return;
         __atomic_store_n(&wake_failed_, false, __ATOMIC_RELAXED);
         if (others && stopped()) (void)wake();
     }
@@ -266,4 +266,5 @@ private:
 
 using shared_context = basic_shared_context<>;
 
+} // namespace KAIO_BUILD
 } // namespace kaio

@@ -21,7 +21,8 @@
 #include <kaio/sys/kernel.hpp>
 #include <kaio/sys/narrow.hpp>
 
-namespace kaio::inline KAIO_BUILD {
+namespace kaio {
+inline namespace KAIO_BUILD {
 
 namespace detail {
 
@@ -51,7 +52,7 @@ inline void put_in_order(view<iocb* const> batch, view<io_event> events) noexcep
 // that was moved from.
 // Allocates: nothing. System calls: for a batch that fits, an io_submit, up to two more for each request that is
 // refused, and an io_getevents if the ring does not have all events by then.
-template <kernel Kernel>
+template <class Kernel>
 result<void> submit_and_wait(basic_context<Kernel>& io_context, view<iocb* const> batch,
                              view<io_event> events) noexcept {
     if (!io_context.usable() || events.size() < batch.size()) return failure(EINVAL);
@@ -86,4 +87,5 @@ result<void> submit_and_wait(basic_context<Kernel>& io_context, view<iocb* const
     return {};
 }
 
+} // namespace KAIO_BUILD
 } // namespace kaio

@@ -13,13 +13,34 @@
 #include <iterator>
 #include <string_view> // has std::ranges::enable_borrowed_range, as <ranges> does at several times the cost
 #include <type_traits>
+#include <utility>
 
-namespace kaio::inline KAIO_BUILD {
+namespace kaio {
+inline namespace KAIO_BUILD {
+
+template <class T> class view;
 
 namespace detail {
-template <class From, class To>
-concept same_but_const =
-    requires(std::remove_reference_t<From> (*source)[], To (*&target)[]) { target = source; };
+
+// What only shows the elements of others: it may be gone before a view of it.
+#if __cplusplus >= 202002L
+template <class Range> inline constexpr bool is_borrowed = std::ranges::enable_borrowed_range<Range>;
+#else
+template <class Range> inline constexpr bool is_borrowed = false;
+template <class T> inline constexpr bool is_borrowed<view<T>> = true;
+template <class Char, class Traits> inline constexpr bool is_borrowed<std::basic_string_view<Char, Traits>> = true;
+#endif
+
+template <class Range> using element_of = std::remove_pointer_t<decltype(std::data(std::declval<Range&>()))>;
+
+template <class Range> using size_type_of = decltype(std::size(std::declval<Range&>()));
+
+// A view of T can show it: it has data() and size(), and its elements are T, but perhaps for a const.
+template <class Range, class T, class = void> inline constexpr bool can_show = false;
+template <class Range, class T>
+inline constexpr bool can_show<Range, T, std::void_t<element_of<Range>, size_type_of<Range>>> =
+    std::is_convertible_v<element_of<Range> (*)[], T (*)[]>;
+
 } // namespace detail
 
 // It owns nothing: what it shows must outlive it.
@@ -30,13 +51,10 @@ public:
 
     // Of an array, std::array, std::vector, std::span, aligned_buffer: anything with data() and size();
     // a temporary one only where a std::span takes it.
-    template <class Range>
-        requires(std::is_lvalue_reference_v<Range> || std::is_const_v<T> ||
-                 std::ranges::enable_borrowed_range<std::remove_cv_t<Range>>) &&
-                    requires(Range& range) {
-                        { *std::data(range) } -> detail::same_but_const<T>;
-                        std::size(range);
-                    }
+    template <class Range,
+              std::enable_if_t<detail::can_show<Range, T> && (std::is_lvalue_reference_v<Range> || std::is_const_v<T> ||
+                                                              detail::is_borrowed<std::remove_cv_t<Range>>),
+                               int> = 0>
     constexpr view(Range&& range) noexcept : data_(std::data(range)), size_(std::size(range)) {}
 
     constexpr T* data() const noexcept { return data_; }
@@ -74,7 +92,10 @@ private:
     std::size_t size_ = 0;
 };
 
+} // namespace KAIO_BUILD
 } // namespace kaio
 
-// A view may be gone before what it shows: so a std::span is made from a temporary one too.
+#if __cplusplus >= 202002L
+// A std::span is made from a temporary view too.
 template <class T> inline constexpr bool std::ranges::enable_borrowed_range<kaio::view<T>> = true;
+#endif

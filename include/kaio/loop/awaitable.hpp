@@ -6,6 +6,8 @@
 // coroutine resumes inside the loop's poll or run, or its destructor, on the stack of that call.
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <cassert>
 #include <cstdint>
 #include <cstdio>

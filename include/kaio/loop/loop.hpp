@@ -12,6 +12,8 @@
 // orders.
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <cassert>
 #include <cerrno>
 #include <cstddef>

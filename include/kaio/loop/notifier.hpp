@@ -9,6 +9,8 @@
 // be run by itself nor moved.
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>

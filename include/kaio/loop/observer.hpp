@@ -8,7 +8,7 @@
 // They are called on the loop's thread and must not call the loop.
 #pragma once
 
-#include <kaio/sys/language.hpp>
+#include <kaio/sys/cpp20.hpp>
 
 #include <cstdint>
 

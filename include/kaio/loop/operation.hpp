@@ -7,6 +7,8 @@
 // It stays at its address from submission to completion. It belongs to its loop's thread.
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <cstdio>
 #include <cstdlib>
 #include <type_traits>

@@ -10,7 +10,7 @@
 // its loop's thread.
 #pragma once
 
-#include <kaio/sys/language.hpp>
+#include <kaio/sys/cpp20.hpp>
 
 #include <cerrno>
 #include <cstddef>

@@ -4,6 +4,8 @@
 // Making one never fails, allocates or makes a system call. Any thread.
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <kaio/io/duration.hpp>
 
 namespace kaio::inline KAIO_BUILD {

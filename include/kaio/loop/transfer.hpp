@@ -6,6 +6,8 @@
 // Making one never fails or allocates. Any thread.
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <cassert>
 #include <cstddef>
 #include <cstdint>

@@ -6,6 +6,8 @@
 // file. The world must outlive them. One thread at a time.
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <cassert>
 #include <cstddef>
 #include <cstdint>

@@ -3,6 +3,8 @@
 //     world.options().io_errors = 0;
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <cstdint>
 
 #include <kaio/io/open_file.hpp>

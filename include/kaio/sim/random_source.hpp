@@ -6,7 +6,7 @@
 // One thread at a time.
 #pragma once
 
-#include <kaio/sys/language.hpp>
+#include <kaio/sys/cpp20.hpp>
 
 #include <cassert>
 #include <concepts>

@@ -13,7 +13,8 @@
 
 #include <kaio/sys/narrow.hpp>
 
-namespace kaio::inline KAIO_BUILD {
+namespace kaio {
+inline namespace KAIO_BUILD {
 
 // What an iocb asks for (IOCB_CMD_*). The kernel refuses IOCB_CMD_NOOP with EINVAL, so it is left out.
 enum class opcode : std::uint16_t { pread = 0, pwrite = 1, fsync = 2, fdsync = 3, poll = 5, preadv = 7, pwritev = 8 };
@@ -160,4 +161,5 @@ struct kernel_statx {
 inline constexpr std::uint32_t statx_type = 0x1;        // STATX_TYPE: the file's type in stx_mode
 inline constexpr std::uint32_t statx_dioalign = 0x2000; // STATX_DIOALIGN: the two alignments (6.1)
 
+} // namespace KAIO_BUILD
 } // namespace kaio

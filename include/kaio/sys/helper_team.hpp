@@ -5,7 +5,8 @@
 
 #include <kaio/sys/language.hpp>
 
-namespace kaio::inline KAIO_BUILD {
+namespace kaio {
+inline namespace KAIO_BUILD {
 
 // A function for a helper. Its owner keeps it until no start of it is left, see helper_team::wait_for.
 struct helper_job {
@@ -37,4 +38,5 @@ protected:
     ~helper_team() = default;
 };
 
+} // namespace KAIO_BUILD
 } // namespace kaio

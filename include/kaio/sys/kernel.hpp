@@ -7,7 +7,9 @@
 #pragma once
 
 #include <cerrno>
+#if __cplusplus >= 202002L
 #include <concepts>
+#endif
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -24,8 +26,10 @@
 #include <kaio/sys/narrow.hpp>
 #include <kaio/sys/process.hpp>
 
-namespace kaio::inline KAIO_BUILD {
+namespace kaio {
+inline namespace KAIO_BUILD {
 
+#if __cplusplus >= 202002L
 // What a context and a loop need of a kernel. Results are as the kernel's: not negative, or a negative errno.
 // A policy is copied and moved with its context. No function may throw.
 template <class Kernel>
@@ -72,6 +76,10 @@ concept kernel_with_helpers = kernel<Kernel> && requires(const Kernel k) {
     // fstat(2): S_IFREG, S_IFBLK, …, or 0. Asked only of files that know RWF_NOWAIT.
     { k.file_type(0) } noexcept -> std::same_as<unsigned>;
 };
+
+#else
+template <class> inline constexpr bool kernel = true; // nothing is checked in C++17
+#endif
 
 // Linux, by syscall(2). It is empty and has no state.
 struct linux_kernel {
@@ -149,7 +157,7 @@ struct linux_kernel {
     // tmpfs and hugetlbfs have seals, and no other file system has.
     static bool is_in_memory(int fd) noexcept { return ::fcntl(fd, F_GET_SEALS) >= 0; }
     static void read_ahead(int fd, std::int64_t offset, std::uint64_t bytes) noexcept {
-        (void)::readahead(fd, static_cast<off_t>(offset), static_cast<std::size_t>(bytes));
+        (void)::readahead(fd, detail::narrow<off_t>(offset), detail::narrow<std::size_t>(bytes));
     }
     static unsigned file_type(int fd) noexcept {
         struct stat status;
@@ -180,7 +188,10 @@ private:
         return &narrow;
     }
 };
+#if __cplusplus >= 202002L
 static_assert(kernel_with_helpers<linux_kernel>);
+#endif
 static_assert(std::is_empty_v<linux_kernel>);
 
+} // namespace KAIO_BUILD
 } // namespace kaio

@@ -8,9 +8,20 @@
 #if !defined(__linux__)
 #error "kaio is for Linux: it calls the kernel's native AIO"
 #include <kaio: see the error above>
-#elif __cplusplus < 202002L || !defined(__cpp_concepts)
-#error "kaio needs C++20: compile with -std=c++20 or later (GCC 11, Clang 15, or newer)"
+#elif __cplusplus < 201703L
+#error "kaio needs C++20, and its raw layer C++17: compile with -std=c++20 or later (GCC 11, Clang 15, or newer)"
 #include <kaio: see the error above>
+#endif
+
+// A constraint, which C++17 does not check, and what is said of a value that is dropped, which it does not say.
+#if __cplusplus >= 202002L
+#define KAIO_REQUIRES(...) requires(__VA_ARGS__)
+#define KAIO_NODISCARD(text) [[nodiscard(text)]]
+#define KAIO_STANDARD
+#else
+#define KAIO_REQUIRES(...)
+#define KAIO_NODISCARD(text) [[nodiscard]]
+#define KAIO_STANDARD _cxx17
 #endif
 
 // The sanitizer, if the code is built for one that the headers talk to.
@@ -42,7 +53,9 @@
 // The inline namespace that holds all of kaio, v0_1_0 for example. Parts of a program that are built differently get
 // different names. So the linker can't give one part the functions of another, and does not link parts that hand each
 // other objects of kaio (docs/decisions/one-name-for-each-build.md).
-#define KAIO_JOIN_(major, minor, patch, sanitizer, exceptions) v##major##_##minor##_##patch##sanitizer##exceptions
+#define KAIO_JOIN_(major, minor, patch, standard, sanitizer, exceptions)                                               \
+    v##major##_##minor##_##patch##standard##sanitizer##exceptions
 #define KAIO_JOIN(...) KAIO_JOIN_(__VA_ARGS__)
 #define KAIO_BUILD                                                                                                     \
-    KAIO_JOIN(KAIO_VERSION_MAJOR, KAIO_VERSION_MINOR, KAIO_VERSION_PATCH, KAIO_SANITIZER, KAIO_EXCEPTIONS)
+    KAIO_JOIN(KAIO_VERSION_MAJOR, KAIO_VERSION_MINOR, KAIO_VERSION_PATCH, KAIO_STANDARD, KAIO_SANITIZER,               \
+              KAIO_EXCEPTIONS)

@@ -7,7 +7,9 @@
 #include <cstdint>
 #include <type_traits>
 
-namespace kaio::inline KAIO_BUILD::detail {
+namespace kaio {
+inline namespace KAIO_BUILD {
+namespace detail {
 
 template <class To, class From> constexpr To narrow(From value) noexcept {
     if constexpr (std::is_same_v<To, From>)
@@ -21,4 +23,6 @@ template <class T, class From> T* pointer_in(From address) noexcept {
     return reinterpret_cast<T*>(narrow<std::uintptr_t>(address));
 }
 
-} // namespace kaio::detail
+} // namespace detail
+} // namespace KAIO_BUILD
+} // namespace kaio

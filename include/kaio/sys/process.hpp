@@ -13,7 +13,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-namespace kaio::inline KAIO_BUILD {
+namespace kaio {
+inline namespace KAIO_BUILD {
 
 // What a mark holds.
 inline constexpr unsigned mark_of_child = 0;   // in a child, where the kernel has emptied the page
@@ -44,4 +45,5 @@ inline void free_process_mark(const unsigned* mark) noexcept {
     (void)::munmap(const_cast<unsigned*>(mark), process_mark_size());
 }
 
+} // namespace KAIO_BUILD
 } // namespace kaio

@@ -8,7 +8,9 @@
 
 #include <utility>
 
-namespace kaio::inline KAIO_BUILD::detail {
+namespace kaio {
+inline namespace KAIO_BUILD {
+namespace detail {
 
 // A plain value that moving sets to Empty where it was. Assigning a value or reading one is as for a T.
 template <class T, T Empty = T{}> class reset_on_move {
@@ -53,7 +55,7 @@ public:
     }
     owned(const owned&) = delete;
     owned& operator=(const owned&) = delete;
-    constexpr ~owned() { reset(); }
+    ~owned() { reset(); }
 
     constexpr const T& get() const noexcept { return value_; }
     constexpr explicit operator bool() const noexcept { return !(value_.get() == Empty); }
@@ -71,4 +73,6 @@ private:
     reset_on_move<T, Empty> value_{};
 };
 
-} // namespace kaio::detail
+} // namespace detail
+} // namespace KAIO_BUILD
+} // namespace kaio

@@ -14,7 +14,8 @@
 #include <kaio/sys/abi.hpp>
 #include <kaio/sys/reset_on_move.hpp>
 
-namespace kaio::inline KAIO_BUILD {
+namespace kaio {
+inline namespace KAIO_BUILD {
 
 class completion_ring {
 public:
@@ -75,7 +76,7 @@ public:
         unsigned const first = count < to_end ? count : to_end;
         const io_event* entries = static_cast<const io_event*>(static_cast<const void*>(ring_.get() + 1));
         std::memcpy(events, entries + head, first * sizeof(io_event));
-        if (first != count) [[unlikely]]
+        if (__builtin_expect(first != count, false))
             std::memcpy(events + first, entries, (count - first) * sizeof(io_event));
 
         unsigned const next = head + count;
@@ -94,4 +95,5 @@ private:
     unsigned nr_ = 0; // slots: a private copy, because what other code writes to the shared one must not mislead us
 };
 
+} // namespace KAIO_BUILD
 } // namespace kaio

@@ -24,7 +24,9 @@
 #include <valgrind/valgrind.h>
 #endif
 
-namespace kaio::inline KAIO_BUILD::sanitizers {
+namespace kaio {
+inline namespace KAIO_BUILD {
+namespace sanitizers {
 
 // True if Valgrind runs the program. It maps less of the ring than there is, and does not see the kernel fill it, so
 // there events are taken by io_getevents, which it understands. On processors other than x86-64 this is known only if
@@ -162,4 +164,6 @@ inline void completed([[maybe_unused]] io_event* event) noexcept {
 #endif
 }
 
-} // namespace kaio::sanitizers
+} // namespace sanitizers
+} // namespace KAIO_BUILD
+} // namespace kaio

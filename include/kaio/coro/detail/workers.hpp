@@ -9,6 +9,7 @@
 #include <iterator>
 #include <type_traits>
 
+#include <kaio/coro/detail/can_fail.hpp>
 #include <kaio/coro/detail/first_exception.hpp>
 #include <kaio/coro/detail/task_waiter.hpp>
 #include <kaio/coro/task.hpp>

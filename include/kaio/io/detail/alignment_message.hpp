@@ -19,7 +19,9 @@
 #include <kaio/sys/abi.hpp>
 #include <kaio/sys/narrow.hpp>
 
-namespace kaio::inline KAIO_BUILD::detail {
+namespace kaio {
+inline namespace KAIO_BUILD {
+namespace detail {
 
 inline void tell_no_multiple(const char* what, const char* value, const char* of, std::uint32_t unit) noexcept {
     std::fprintf(stderr,
@@ -79,6 +81,8 @@ tell_unaligned_memory(std::uintptr_t address, std::size_t size, file_alignment w
     }
 }
 
-} // namespace kaio::detail
+} // namespace detail
+} // namespace KAIO_BUILD
+} // namespace kaio
 
 #endif

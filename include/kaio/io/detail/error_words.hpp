@@ -7,7 +7,9 @@
 #include <string>
 #include <system_error>
 
-namespace kaio::inline KAIO_BUILD::detail {
+namespace kaio {
+inline namespace KAIO_BUILD {
+namespace detail {
 
 // An errno in other words: Words::text(errno). It compares with std::errc as it does in the system category.
 template <class Words> class errno_category final : public std::error_category {
@@ -27,4 +29,6 @@ template <class Words> const std::error_category& words_of() noexcept {
     return one;
 }
 
-} // namespace kaio::detail
+} // namespace detail
+} // namespace KAIO_BUILD
+} // namespace kaio

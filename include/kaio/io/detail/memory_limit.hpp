@@ -13,7 +13,9 @@
 
 #include <sys/mman.h>
 
-namespace kaio::inline KAIO_BUILD::detail {
+namespace kaio {
+inline namespace KAIO_BUILD {
+namespace detail {
 
 // The beginning of a file under /proc, and the number of lines in all of it.
 struct proc_file {
@@ -166,4 +168,6 @@ struct pool_words {
     }
 };
 
-} // namespace kaio::detail
+} // namespace detail
+} // namespace KAIO_BUILD
+} // namespace kaio

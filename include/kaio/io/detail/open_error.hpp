@@ -7,7 +7,9 @@
 #include <string>
 #include <system_error>
 
-namespace kaio::inline KAIO_BUILD::detail {
+namespace kaio {
+inline namespace KAIO_BUILD {
+namespace detail {
 
 inline constexpr const char* open_einval =
     "it is a directory, the file system refuses O_DIRECT, or another flag is bad; open it without O_DIRECT, or keep it "
@@ -21,4 +23,6 @@ struct file_words {
     }
 };
 
-} // namespace kaio::detail
+} // namespace detail
+} // namespace KAIO_BUILD
+} // namespace kaio

@@ -3,6 +3,8 @@
 // might get no huge page of its own for that. One thread at a time.
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <cassert>
 #include <cstddef>
 #include <cstdint>

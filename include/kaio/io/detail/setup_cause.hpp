@@ -10,7 +10,9 @@
 
 #include <kaio/io/detail/memory_limit.hpp>
 
-namespace kaio::inline KAIO_BUILD::detail {
+namespace kaio {
+inline namespace KAIO_BUILD {
+namespace detail {
 
 // What stands in a file under /proc/sys/fs, or "unknown".
 struct fs_setting {
@@ -56,7 +58,8 @@ inline void write_setup_cause(char* text, std::size_t size, int error, long long
     }
     case EMFILE:
     case ENFILE:
-        why = "no descriptor is left for what wakes threads; raise RLIMIT_NOFILE (ulimit -n), or fs.file-max for ENFILE";
+        why =
+            "no descriptor is left for what wakes threads; raise RLIMIT_NOFILE (ulimit -n), or fs.file-max for ENFILE";
         break;
     case ENOSYS:
         why = "this kernel has no native AIO (built without CONFIG_AIO, or WSL1, gVisor, rr or a seccomp filter that "
@@ -83,4 +86,6 @@ struct setup_words {
     }
 };
 
-} // namespace kaio::detail
+} // namespace detail
+} // namespace KAIO_BUILD
+} // namespace kaio

@@ -3,7 +3,7 @@
 // their loop's thread.
 #pragma once
 
-#include <kaio/sys/language.hpp>
+#include <kaio/sys/cpp20.hpp>
 
 #include <cassert>
 #include <cstddef>

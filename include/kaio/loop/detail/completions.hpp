@@ -4,6 +4,8 @@
 // its loop's thread.
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <cstddef>
 #include <cstdint>
 

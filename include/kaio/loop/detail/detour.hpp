@@ -2,7 +2,7 @@
 // loop asks of it; helper_detour.hpp has it. It belongs to its loop's thread.
 #pragma once
 
-#include <kaio/sys/language.hpp>
+#include <kaio/sys/cpp20.hpp>
 
 #include <kaio/io/view.hpp>
 #include <kaio/loop/detail/operation_core.hpp>

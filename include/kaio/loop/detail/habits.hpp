@@ -11,7 +11,7 @@
 // A descriptor that is closed, and whose number then names another file, is found out again by what is tried.
 #pragma once
 
-#include <kaio/sys/language.hpp>
+#include <kaio/sys/cpp20.hpp>
 
 #include <cstddef>
 #include <cstdint>

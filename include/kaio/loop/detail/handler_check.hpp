@@ -3,7 +3,7 @@
 //     a_handler_takes<kaio::io_result>::but_this_is<main()::<lambda()> >::value evaluates to false
 #pragma once
 
-#include <kaio/sys/language.hpp>
+#include <kaio/sys/cpp20.hpp>
 
 #include <type_traits>
 

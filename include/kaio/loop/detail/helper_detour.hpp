@@ -8,7 +8,7 @@
 //       └─────► known to block ─────────► lane ──► helper ◄──┘ ──► kernel ──► event ──► completed
 #pragma once
 
-#include <kaio/sys/language.hpp>
+#include <kaio/sys/cpp20.hpp>
 
 #include <cerrno>
 #include <cstdint>

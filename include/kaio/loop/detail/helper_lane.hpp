@@ -5,7 +5,7 @@
 // The job is for the helper. All the rest is for the loop's thread.
 #pragma once
 
-#include <kaio/sys/language.hpp>
+#include <kaio/sys/cpp20.hpp>
 
 #include <cstdint>
 #include <utility>

@@ -9,7 +9,7 @@
 // Any thread may push. take_back is for the thread that pushes, if there is only one. The rest is for the taker.
 #pragma once
 
-#include <kaio/sys/language.hpp>
+#include <kaio/sys/cpp20.hpp>
 
 #include <cstdint>
 #include <utility>

@@ -7,7 +7,7 @@
 // Without exceptions a guard is a call.
 #pragma once
 
-#include <kaio/sys/language.hpp>
+#include <kaio/sys/cpp20.hpp>
 
 #if defined(__cpp_exceptions)
 #include <exception>

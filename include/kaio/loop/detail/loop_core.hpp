@@ -11,6 +11,8 @@
 // In a loop with helpers, flush and gather ask the detour which way a request goes.
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <cassert>
 #include <cerrno>
 #include <cstddef>

@@ -20,6 +20,8 @@
 // `post` is for any thread. All the rest is for the loop's.
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <cassert>
 #include <cerrno>
 #include <cstdint>

@@ -21,6 +21,8 @@
 // iocb at submission. Afterwards it reads only aio_key and the address, to cancel a poll.
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <iterator>

@@ -3,6 +3,8 @@
 // belongs to its loop's thread.
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <cassert>
 #include <cstddef>
 #include <new>

@@ -1,7 +1,7 @@
 // owning_handler: the handler of a request that owns its buffer, as a loop keeps both. It belongs to its loop's thread.
 #pragma once
 
-#include <kaio/sys/language.hpp>
+#include <kaio/sys/cpp20.hpp>
 
 #include <cstdint>
 #include <iterator>

@@ -3,6 +3,8 @@
 // completes with its error. It belongs to its loop's thread.
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <cassert>
 #include <cerrno>
 #include <cstddef>

@@ -3,7 +3,7 @@
 // is handed from one thread to another, with a join or a lock between the two, causes no false alarm. Any thread.
 #pragma once
 
-#include <kaio/sys/language.hpp>
+#include <kaio/sys/cpp20.hpp>
 
 #include <pthread.h>
 

@@ -3,6 +3,8 @@
 // thread.
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <type_traits>
 #include <utility>
 

@@ -3,6 +3,8 @@
 // loop's thread.
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <cstdint>
 
 #include <kaio/io/duration.hpp>

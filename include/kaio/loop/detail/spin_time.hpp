@@ -3,6 +3,8 @@
 // to its loop's thread. docs/decisions/adaptive-spinning.md has the reasons.
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <cstdint>
 
 #include <kaio/io/duration.hpp>

@@ -11,7 +11,7 @@
 // It makes no system call and belongs to its loop's thread. docs/decisions/adaptive-spinning.md has the reasons.
 #pragma once
 
-#include <kaio/sys/language.hpp>
+#include <kaio/sys/cpp20.hpp>
 
 #include <cstdint>
 

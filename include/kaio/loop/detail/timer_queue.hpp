@@ -7,6 +7,8 @@
 //               B ── C ── D
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <cassert>
 #include <cstddef>
 #include <cstdint>

@@ -4,6 +4,8 @@
 // stopped between two units or was refused there.
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>

@@ -9,6 +9,8 @@
 // It belongs to its loop's thread.
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <cstdint>
 
 #include <signal.h>

@@ -2,6 +2,8 @@
 // whether it continues. It belongs to its loop's thread.
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <type_traits>
 #include <utility>
 

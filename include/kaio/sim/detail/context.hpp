@@ -2,6 +2,8 @@
 // own completion_ring reads. The ring's address is the context's id. One thread at a time.
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <cstddef>
 #include <memory>
 #include <new>

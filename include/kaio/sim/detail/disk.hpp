@@ -3,6 +3,8 @@
 // at a time.
 #pragma once
 
+#include <kaio/sys/cpp20.hpp>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>

@@ -2,7 +2,7 @@
 // a time.
 #pragma once
 
-#include <kaio/sys/language.hpp>
+#include <kaio/sys/cpp20.hpp>
 
 #include <algorithm>
 #include <array>

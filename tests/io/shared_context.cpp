@@ -442,6 +442,17 @@ TEST_CASE("it can be moved, and what was moved from is not usable") {
     sleeper.join();
 }
 
+TEST_CASE("destroying it closes its descriptor") {
+    int const free_one = ::dup(0);
+    ::close(free_one);
+    {
+        kaio::shared_context const context(4);
+    }
+    int const next = ::dup(0);
+    ::close(next);
+    CHECK(next == free_one);
+}
+
 TEST_CASE("destroying it waits for what is in flight") {
     test::temporary_file file(1 << 20);
     std::vector<char> buffer(1 << 20);

@@ -167,7 +167,7 @@ public:
         try_offload(std::forward<Function>(function), std::forward<Handler>(handler)).value("kaio: loop.offload");
     }
     template <class Function, class Handler> result<void> try_offload(Function&& function, Handler&& handler) {
-        using offloading = detail::handled_offload<core, std::decay_t<Function>, std::decay_t<Handler>>;
+        using offloading = detail::handled_offload<core, std::decay_t<Function>, detail::stored_handler<Handler>>;
         int const error = offloading::submit(core_, std::forward<Function>(function), std::forward<Handler>(handler));
         if (error != 0) return failure(error);
         return {};

@@ -100,8 +100,9 @@ public:
     }
     template <class Function, class Handler> result<void> try_offload(Function&& function, Handler&& handler) {
         using counted = detail::counted_handler<basic_request_scope, std::decay_t<Handler>>;
+        using parts = detail::scoped_parts<counted, basic_request_scope, Handler>;
         result<void> const offloaded =
-            loop_.try_offload(std::forward<Function>(function), counted{this, std::forward<Handler>(handler)});
+            loop_.try_offload(std::forward<Function>(function), parts{this, nullptr, std::forward<Handler>(handler)});
         if (offloaded) ++count_;
         return offloaded;
     }

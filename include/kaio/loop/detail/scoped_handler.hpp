@@ -18,7 +18,7 @@ namespace kaio::inline KAIO_BUILD::detail {
 // What a Stored is made of when the loop has memory for it. Until then the caller's handler is untouched.
 template <class Stored, class Scope, class Handler> struct scoped_parts {
     Scope* scope;
-    operation_core* operation; // that will hold it
+    operation_core* operation; // that will hold it, if the scope lists it
     Handler&& handler;
 };
 template <class Stored, class Scope, class Handler> struct stored_handler_of<scoped_parts<Stored, Scope, Handler>> {

@@ -13,6 +13,8 @@
 #include <kaio/coro/with_timeout.hpp>
 #include <kaio/coro/write_file.hpp>
 #include <kaio/kaio.hpp>
+#include <kaio/loop/owned_post.hpp>
+#include <kaio/loop/posted_request.hpp>
 #include <kaio/sim/kernel.hpp>
 
 #include <chrono>
@@ -123,6 +125,17 @@ template <class Loop, class File> kaio::task<std::size_t> giving_up(Loop& loop, 
     co_return read.result().bytes() + read.buffer().size() + buffer.size();
 }
 
+template <class Loop, class File> kaio::task<> posting(Loop& loop, const File& file, kaio::aligned_buffer& buffer) {
+    kaio::owned_post post([&loop] { loop.stop(); });
+    loop.post(post);
+    kaio::posted_operation operation([](kaio::io_result r) { (void)r.error(); });
+    kaio::posted_operation whole([](kaio::transfer_result r) { (void)r.error(); });
+    loop.post(kaio::read(file, buffer, 0), operation);
+    loop.post(kaio::fully(kaio::read(file, buffer, 0)), whole, loop);
+    auto const [result, back] = co_await loop.post(kaio::read(file, kaio::aligned_buffer(512), 0), loop);
+    if (!result || !back.size()) co_await loop.post(kaio::after(1ms), loop);
+}
+
 template <class Loop> kaio::task<> scoped(kaio::basic_request_scope<Loop>& scope) {
     (void)co_await scope.submit(kaio::poll(0, POLLIN));
     co_await scope.sleep_for(1ms);
@@ -148,6 +161,7 @@ template <class Loop, class File> int everything(Loop& loop, const File& file) {
     kaio::spawn(loop, awaiting(loop, file, buffer.data()));
     kaio::spawn(loop, giving_up(loop, file));
     kaio::spawn(loop, whole_files(loop, file, buffer));
+    kaio::spawn(loop, posting(loop, file, buffer));
     loop.run();
     return kaio::sync_wait(loop, waiting(loop)) + kaio::sync_wait(loop, combining(loop, file, buffer.data()));
 }

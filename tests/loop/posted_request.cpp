@@ -227,6 +227,21 @@ TEST_CASE("a request may be posted to the loop that it comes from") {
     CHECK(called == 2);
 }
 
+TEST_CASE("an operation that came home may be posted again to complete elsewhere") {
+    numbers all;
+    kaio::loop home(1), other(1);
+    std::array<char, 16> buffer;
+    int called = 0;
+    kaio::posted_operation operation([&](kaio::io_result) { ++called; });
+    other.post(kaio::read(all.file, buffer, 0), operation, home);
+    CHECK(other.run() == 2); // the post, and what takes the result home
+    CHECK(home.run() == 1);
+    other.post(kaio::read(all.file, buffer, 0), operation);
+    CHECK(other.run() == 2);
+    CHECK(home.run() == 0);
+    CHECK(called == 2);
+}
+
 TEST_CASE("an operation that has not completed is not posted again") {
     numbers all;
     kaio::loop loop(1);

@@ -50,5 +50,6 @@ private:
 
     Function function_;
 };
+template <class Function> owned_post(Function) -> owned_post<Function>;
 
 } // namespace kaio

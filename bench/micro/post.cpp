@@ -3,7 +3,6 @@
 #include <support/catch.hpp>
 
 #include <algorithm>
-#include <array>
 #include <condition_variable>
 #include <cstdio>
 #include <functional>
@@ -93,17 +92,15 @@ TEST_CASE("posting to a loop that is awake") {
 }
 
 TEST_CASE("to another thread and back costs no more CPU than with a mutex and a condition variable") {
-    std::array<double, 9> posts, conditions;
-    for (std::size_t i = 0; i < posts.size(); ++i) {
-        posts[i] = with_owned_posts();
-        conditions[i] = with_condition_variables();
+    // The least of each, in turn: a wake-up on another processor may cost ten times as much, whoever does it.
+    double posts = 1e9, conditions = 1e9;
+    for (int i = 0; i < 15; ++i) {
+        posts = std::min(posts, with_owned_posts());
+        conditions = std::min(conditions, with_condition_variables());
     }
-    std::ranges::sort(posts);
-    std::ranges::sort(conditions);
-    double const post = posts[posts.size() / 2], condition = conditions[conditions.size() / 2];
-    std::printf("to another thread and back: %.0f ns of CPU with owned posts, %.0f with a condition variable\n", post,
-                condition);
+    std::printf("to another thread and back: %.0f ns of CPU with owned posts, %.0f with a condition variable\n", posts,
+                conditions);
 #if defined(__OPTIMIZE__) && !KAIO_ASAN && !KAIO_TSAN
-    CHECK(posts[0] <= conditions[0]); // what other programs have spoilt least
+    CHECK(posts <= conditions);
 #endif
 }

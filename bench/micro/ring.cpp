@@ -37,7 +37,9 @@ public:
 
     void fill_again() noexcept { __atomic_store_n(&reinterpret_cast<kaio::aio_ring*>(id)->head, 0u, __ATOMIC_RELEASE); }
 
-    unsigned take() noexcept { return ring.take(out.data(), count_, [this] { return count_; }); }
+    unsigned take() noexcept {
+        return ring.take(out.data(), count_, [this] { return count_; });
+    }
     long get_events() noexcept {
         kaio::kernel_timespec const at_once{};
         return linux_kernel::io_getevents(id, 0, static_cast<long>(count_), out.data(), &at_once);

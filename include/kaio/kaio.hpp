@@ -11,6 +11,7 @@
 #include <kaio/coro/sync_wait.hpp>
 #include <kaio/coro/task.hpp>
 #include <kaio/coro/when_all.hpp>
+#include <kaio/coro/write_file.hpp>
 #include <kaio/coro/yield.hpp>
 #include <kaio/io/aligned_allocator.hpp>
 #include <kaio/io/aligned_buffer.hpp>

@@ -45,7 +45,9 @@ TEST_CASE("a task returns values, references, move-only objects and nothing, or 
 
 TEST_CASE("a task that is never awaited never runs") {
     bool ran = false;
-    { kaio::task<> unused = set(ran); }
+    {
+        kaio::task<> unused = set(ran);
+    }
     CHECK_FALSE(ran);
 }
 
@@ -113,7 +115,9 @@ TEST_CASE("what a task holds is destroyed, whether it returns, throws or never s
     CHECK(alive == 0);
     CHECK_THROWS(kaio::sync_wait(loop, holder(counted(alive), true)));
     CHECK(alive == 0);
-    { kaio::task<counted> const never = holder(counted(alive), false); }
+    {
+        kaio::task<counted> const never = holder(counted(alive), false);
+    }
     CHECK(alive == 0);
 }
 

@@ -19,8 +19,8 @@ import report
 
 include = sys.argv[1]
 yardstick = ["vector", "string", "memory", "map", "algorithm", "functional", "chrono"]
-# As a multiple of the instructions of the yardstick alone: the figure of November 2026 (1.102, g++ 12), plus 5 %.
-limits = {"kaio/kaio.hpp": 1.16}
+# As a multiple of the instructions of the yardstick alone (g++ 12). The decision page says how the limit came about.
+limits = {"kaio/kaio.hpp": 1.19}
 
 
 def command(folder, headers):

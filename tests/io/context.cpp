@@ -400,8 +400,7 @@ TEST_CASE("a wait returns the events in the ring first, and behind them those fo
 }
 
 TEST_CASE("a wait that a signal ends returns EINTR, with SA_RESTART and without") {
-    struct sigaction action {
-    }, old;
+    struct sigaction action{}, old;
     action.sa_handler = on_alarm;
     action.sa_flags = GENERATE(0, SA_RESTART);
     ::sigaction(SIGALRM, &action, &old);

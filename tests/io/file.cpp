@@ -76,8 +76,7 @@ TEST_CASE("if a file system refuses O_DIRECT, the error names that as the cause,
 TEST_CASE("open is retried after a signal") {
     std::string const fifo = test::temporary_file().path() + ".fifo";
     REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
-    struct sigaction action {
-    }, before;
+    struct sigaction action{}, before;
     action.sa_handler = [](int) {}; // without SA_RESTART
     ::sigaction(SIGUSR1, &action, &before);
     std::thread other([&fifo, opening = ::pthread_self()] {

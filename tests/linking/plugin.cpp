@@ -12,7 +12,8 @@ extern "C" [[gnu::visibility("default")]] int plugin_read(kaio::loop* loop) {
     if (!file) return -file.error().value();
     char buffer[512];
     std::int64_t res = -1;
-    if (auto const done = loop->try_submit(kaio::read(*file, buffer, 0), [&](kaio::io_result r) { res = r.res(); }); !done)
+    if (auto const done = loop->try_submit(kaio::read(*file, buffer, 0), [&](kaio::io_result r) { res = r.res(); });
+        !done)
         return -done.error().value();
     if (auto const done = loop->try_run(); !done) return -done.error().value();
     return static_cast<int>(res);

@@ -21,7 +21,8 @@ int main() {
     SIZE(kaio::task<int>::promise_type);
     SIZE(kaio::transfer_result);
     using request_awaited = decltype(static_cast<kaio::loop*>(nullptr)->submit(kaio::fsync(0)));
-    using transfer_awaited = decltype(static_cast<kaio::loop*>(nullptr)->submit(kaio::fully(kaio::request(kaio::iocb{}))));
+    using transfer_awaited =
+        decltype(static_cast<kaio::loop*>(nullptr)->submit(kaio::fully(kaio::request(kaio::iocb{}))));
     SIZE(request_awaited);
     SIZE(transfer_awaited);
 }

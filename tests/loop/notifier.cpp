@@ -223,7 +223,9 @@ TEST_CASE("without descriptors there is no notifier, and the loop works on; afte
     }
     CHECK_THAT(text, test::ContainsSubstring("kaio: notifier"));
     int called = 0;
-    { kaio::notifier notifier(loop); }
+    {
+        kaio::notifier notifier(loop);
+    }
     loop.post([&] { ++called; });
     loop.submit(kaio::after(1ms), [&](kaio::io_result) { ++called; });
     CHECK(loop.run() == 2);

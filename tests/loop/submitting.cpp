@@ -279,8 +279,7 @@ TEST_CASE("handlers of any size, alignment and kind") {
     total = 0;
     loop.submit(kaio::read(file, buffer, 0), large{&total, {}});
     loop.submit(kaio::read(file, buffer, 0), moves_by_throwing(&total));
-    loop.submit(
-        kaio::read(file, buffer, 0), +[](kaio::io_result r) { total += r.bytes(); });
+    loop.submit(kaio::read(file, buffer, 0), +[](kaio::io_result r) { total += r.bytes(); });
     std::unique_ptr<int> moves_only(new int(1));
     loop.submit(kaio::read(file, buffer, 0), [p = std::move(moves_only)](kaio::io_result r) { total += r.bytes(); });
     auto named = [](kaio::io_result r) { total += r.bytes(); };

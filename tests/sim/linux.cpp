@@ -88,7 +88,8 @@ TEST_CASE("good and bad requests have the same results as on Linux") {
         };
     };
     auto const ours = requests(file.fd(), event.fd()), theirs = requests(real.fd(), real_event);
-    std::set<std::string> const no_memory{"readv of too much", "a bad length", "read into nowhere", "write from nowhere"};
+    std::set<std::string> const no_memory{"readv of too much", "a bad length", "read into nowhere",
+                                          "write from nowhere"};
 #if defined(KAIO_ASAN) || defined(KAIO_MSAN)
     constexpr bool watched = true; // the sanitizer reports missing memory before the library submits
 #else

@@ -4,7 +4,6 @@
 //     (co_await loop.submit(kaio::fdatasync(file))).value("make it durable");
 // Direct I/O writes whole blocks from aligned memory. What is aligned is written straight from the caller's memory, and
 // the rest through a buffer of kaio's own. It belongs to the loop's thread.
-// Not in kaio/kaio.hpp, because not every program should have to compile it.
 #pragma once
 
 #include <kaio/coro/coroutine.hpp>

@@ -21,8 +21,8 @@ public:
     explicit constexpr random_source(std::uint64_t seed) noexcept : state_(seed) {}
 
     // In parentheses here and elsewhere, because <windows.h> and others define macros min and max.
-    static constexpr std::uint64_t (min)() noexcept { return 0; }
-    static constexpr std::uint64_t (max)() noexcept { return UINT64_MAX; }
+    static constexpr std::uint64_t(min)() noexcept { return 0; }
+    static constexpr std::uint64_t(max)() noexcept { return UINT64_MAX; }
     constexpr std::uint64_t operator()() noexcept {
         std::uint64_t z = (state_ += 0x9e3779b97f4a7c15);
         z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;

@@ -17,7 +17,7 @@ public:
     // Room for exactly `capacity` requests. Linux makes room for more, which is not to be relied on.
     explicit context(unsigned capacity)
         : capacity_(capacity), nr_(capacity + 1), memory_(std::make_unique<io_event[]>(std::size_t{nr_} + 1)),
-          ring_(::new (memory_.get()) aio_ring{0, nr_, 0, 0, aio_ring_magic, 1, 0, sizeof(aio_ring)}) {}
+          ring_(::new(memory_.get()) aio_ring{0, nr_, 0, 0, aio_ring_magic, 1, 0, sizeof(aio_ring)}) {}
     context(const context&) = delete;
     context& operator=(const context&) = delete;
 

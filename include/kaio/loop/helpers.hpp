@@ -5,7 +5,9 @@
 //     loop.submit(kaio::read(buffered_file, buffer, 0), handler);
 // The loop's thread gives the kernel each request with RWF_NOWAIT. If the kernel says that it would block, a helper
 // submits it, to the same context, and its completion comes to the loop as any other does. Buffers, results and errors
-// are the same with and without helpers. docs/decisions/helpers.md says how, and what it costs.
+// are the same with and without helpers. But a descriptor must stay open until its requests have completed, and of
+// requests to one pipe or socket there should be one at a time, because a helper may be overtaken.
+// docs/decisions/helpers.md says how it works, what it costs, and what it does not do.
 #pragma once
 
 #include <climits>

@@ -2,5 +2,5 @@
 #pragma once
 
 #define KAIO_VERSION_MAJOR 0
-#define KAIO_VERSION_MINOR 1
+#define KAIO_VERSION_MINOR 2
 #define KAIO_VERSION_PATCH 0

@@ -50,7 +50,7 @@
 #define KAIO_EXCEPTIONS _no_exceptions
 #endif
 
-// The inline namespace that holds all of kaio, v0_1_0 for example. Parts of a program that are built differently get
+// The inline namespace that holds all of kaio, v0_2_0 for example. Parts of a program that are built differently get
 // different names. So the linker can't give one part the functions of another, and does not link parts that hand each
 // other objects of kaio (docs/decisions/one-name-for-each-build.md).
 #define KAIO_JOIN_(major, minor, patch, standard, sanitizer, exceptions)                                               \

@@ -112,10 +112,11 @@ void add_options(CLI::App& app, settings& settings, raw_options& raw) {
     app.add_option("--directory", settings.medium.directory,
                    "Where the temporary file is made; default: $TMPDIR, or here")
         ->check(CLI::ExistingDirectory);
-    app.add_option("--state", settings.medium.state,
-                   "What each round finds in the file: filled; hole: none of its blocks is allocated; empty: writes "
-                   "extend it (--rw=write); cold: nothing of it is in the page cache (--direct=0)")
-        ->transform(CLI::Transformer(states))
+    app.add_option_function<std::string>(
+           "--state", [&](const std::string& name) { settings.medium.state = states.at(name); },
+           "What each round finds in the file: filled; hole: none of its blocks is allocated; empty: writes "
+           "extend it (--rw=write); cold: nothing of it is in the page cache (--direct=0)")
+        ->check(CLI::IsMember(states))
         ->default_str("filled");
     app.add_option("--size", settings.medium.size, "Bytes of what is made here, such as 64m")
         ->transform(CLI::AsSizeValue(false))

@@ -20,7 +20,8 @@ namespace {
 
 kaio::task<> write(simulated_loop& loop, kaio::sim::file file, bool& done) {
     std::vector<std::byte> const block(4096);
-    for (int i = 0; i < 100; ++i) co_await loop.submit(kaio::fully(kaio::write(file, block, i * 4096)));
+    for (int i = 0; i < 100; ++i)
+        (co_await loop.submit(kaio::fully(kaio::write(file, block, i * 4096)))).value("write");
     done = true;
 }
 

@@ -171,6 +171,7 @@ TEST_CASE("a request that is still queued at the deadline is not given to the ke
     kaio::sim::event const silent = disk.world.make_event();
     kaio::owned_operation first([](kaio::io_result) {});
     loop.submit(kaio::poll(silent, POLLIN), first); // takes the loop's only place
+    loop.flush();
     auto const never = [](kaio::io_result, counted_buffer) { FAIL("nothing is late"); };
     auto const work = [&]() -> kaio::task<> {
         auto const read = co_await kaio::with_timeout(loop, read_of(loop, disk.file), 1ms, never);

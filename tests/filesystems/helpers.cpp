@@ -45,13 +45,13 @@ std::string folder() {
     if (is_device()) SKIP_TEST("it has no folder");
     return medium();
 }
-long file_system() {
+unsigned long file_system() {
     struct statfs status;
     REQUIRE(::statfs(folder().c_str(), &status) == 0);
-    return static_cast<long>(status.f_type);
+    return static_cast<unsigned long>(status.f_type);
 }
 bool is_local_disk() { // of which the kernel can say that a request would block
-    long const type = file_system();
+    unsigned long const type = file_system();
     return type == EXT4_SUPER_MAGIC || type == XFS_SUPER_MAGIC || type == BTRFS_SUPER_MAGIC;
 }
 bool is_in_memory() { return file_system() == TMPFS_MAGIC; }

@@ -55,16 +55,13 @@ public:
     }
 
     bool start(helper_job& job) noexcept override {
-        if (!has_threads()) start_thread();
-        if (!has_threads()) return false;
+        if (!has_threads() && !start_first_thread()) return false;
         __atomic_add_fetch(&job.starts, 1, __ATOMIC_RELAXED);
         unsigned const waiting = __atomic_add_fetch(&waiting_, 1, __ATOMIC_SEQ_CST);
         (void)arrived_.push(job);
         __atomic_add_fetch(&signals_, 1, __ATOMIC_SEQ_CST);
-        unsigned const looking = __atomic_load_n(&looking_, __ATOMIC_SEQ_CST);
-        if (waiting > looking) wake(1);
-        // (One that sleeps may have been woken for a job before.)
-        if (waiting > looking + __atomic_load_n(&idle_, __ATOMIC_SEQ_CST)) start_thread();
+        if (waiting > __atomic_load_n(&looking_, __ATOMIC_SEQ_CST)) wake(1);
+        start_threads();
         return true;
     }
 
@@ -83,25 +80,49 @@ public:
 private:
     bool has_threads() const noexcept { return __atomic_load_n(&started_, __ATOMIC_RELAXED) != 0; }
 
-    // Any thread. Starts one more, unless there are enough. If another thread is just starting one, that will do; but
-    // it waits for the first, which may fail.
-    void start_thread() noexcept {
-        while (__atomic_exchange_n(&starting_, true, __ATOMIC_ACQUIRE)) {
-            if (has_threads()) return;
-            linux_kernel::relax();
+    // Any thread. False: no thread can be started. If another thread is just starting one, it waits for that.
+    bool start_first_thread() noexcept {
+        while (!has_threads()) {
+            if (__atomic_exchange_n(&starting_, true, __ATOMIC_SEQ_CST)) {
+                linux_kernel::relax();
+                continue;
+            }
+            bool const there = has_threads() || start_thread();
+            __atomic_store_n(&starting_, false, __ATOMIC_SEQ_CST);
+            return there;
         }
-        if (unsigned const count = started_; count < most_) {
-            sigset_t all, before;
-            ::sigfillset(&all);
-            ::pthread_sigmask(SIG_SETMASK, &all, &before);
-            __atomic_add_fetch(&looking_, 1, __ATOMIC_RELAXED);
-            if (::pthread_create(threads_ + count, nullptr, &work, this) == 0)
-                __atomic_store_n(&started_, count + 1, __ATOMIC_RELAXED);
-            else
-                __atomic_sub_fetch(&looking_, 1, __ATOMIC_RELAXED);
-            ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        return true;
+    }
+    // Any thread. Starts as many as there is work for. If another thread is just starting one, it looks again
+    // afterwards, and sees what this one has started.
+    void start_threads() noexcept {
+        while (lacks_threads() && !__atomic_exchange_n(&starting_, true, __ATOMIC_SEQ_CST)) {
+            bool const started = start_thread();
+            __atomic_store_n(&starting_, false, __ATOMIC_SEQ_CST);
+            if (!started) return;
         }
-        __atomic_store_n(&starting_, false, __ATOMIC_RELEASE);
+    }
+    // (One that sleeps may have been woken for a job before.)
+    bool lacks_threads() const noexcept {
+        return __atomic_load_n(&waiting_, __ATOMIC_SEQ_CST) >
+                   __atomic_load_n(&looking_, __ATOMIC_SEQ_CST) + __atomic_load_n(&idle_, __ATOMIC_SEQ_CST) &&
+               __atomic_load_n(&started_, __ATOMIC_RELAXED) < most_;
+    }
+    // For the thread that has set starting_. False: there are enough, or there can't be more.
+    bool start_thread() noexcept {
+        unsigned const count = started_;
+        if (count == most_) return false;
+        sigset_t all, before;
+        ::sigfillset(&all);
+        ::pthread_sigmask(SIG_SETMASK, &all, &before);
+        __atomic_add_fetch(&looking_, 1, __ATOMIC_SEQ_CST);
+        bool const started = ::pthread_create(threads_ + count, nullptr, &work, this) == 0;
+        if (started)
+            __atomic_store_n(&started_, count + 1, __ATOMIC_SEQ_CST);
+        else
+            __atomic_sub_fetch(&looking_, 1, __ATOMIC_SEQ_CST);
+        ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        return started;
     }
 
     void wake(int sleepers) noexcept {

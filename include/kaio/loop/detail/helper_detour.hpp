@@ -61,7 +61,7 @@ public:
 
     void came_back(Core& core, operation_core& operation) noexcept override {
         core.context.unexpect();
-        int const result = operation.word();
+        int const result = operation.helper_word();
         if (result == -EAGAIN && core.queue.put_back_without_room(operation, core.context.in_flight() != 0)) return;
         // Refused without NOWAIT too: that was no word on NOWAIT.
         if (result == -EOPNOTSUPP || result == -EINVAL) habit_of(core, operation.as.request).went_through();
@@ -134,7 +134,7 @@ private:
         file_habit& habit = habit_of(core, request);
         if (habit.usual == way::at_once && still_at_once(core.context.get_kernel(), habit)) return false;
         if (habit.next(pass_) == way::helper || waits_for_disk(habit, request) || appends(habit, request)) {
-            operation.set_word(habit.writes || habit.direct ? 0 : helper_lane<Core>::read_ahead);
+            operation.set_helper_word(habit.writes || habit.direct ? 0 : helper_lane<Core>::read_ahead);
             gather(core, operation, helper_reason::known_to_block);
             return true;
         }

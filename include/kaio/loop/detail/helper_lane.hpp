@@ -97,7 +97,7 @@ private:
         while (chain != nullptr && count != most_at_once) {
             operation_core& operation = *std::exchange(chain, chain->next);
             operation.habit = nullptr;
-            if (operation.word() == read_ahead) start_reading(operation.as.request);
+            if (operation.helper_word() == read_ahead) start_reading(operation.as.request);
             batch[count++] = &operation.as.request;
         }
         for (view<iocb* const> rest{batch, count}; !rest.empty();) {
@@ -116,7 +116,7 @@ private:
     }
 
     void refuse(operation_core& operation, int error) noexcept {
-        operation.set_word(-error);
+        operation.set_helper_word(-error);
         if (refused_.push(operation)) core_->mailbox.post_kept(core_->context, refusal_);
     }
 

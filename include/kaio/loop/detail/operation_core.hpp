@@ -127,8 +127,8 @@ struct operation_core {
 
     // With a helper: a word between it and the loop's thread. It lies where the loop's thread does not look meanwhile,
     // and where the kernel writes 0.
-    void set_word(int word) noexcept { as.request.aio_key = static_cast<std::uint32_t>(word); }
-    int word() const noexcept { return static_cast<int>(as.request.aio_key); }
+    void set_helper_word(int value) noexcept { as.request.aio_key = static_cast<std::uint32_t>(value); }
+    int helper_word() const noexcept { return static_cast<int>(as.request.aio_key); }
 };
 
 static_assert(std::is_standard_layout_v<operation_core>, "an iocb's address is its operation's");

@@ -2,7 +2,7 @@
 // runs at a time: resume() returns when the fiber pauses or ends. So a run does not depend on any scheduler.
 #pragma once
 
-#include <kaio/sys/language.hpp>
+#include <kaio/sys/cpp20.hpp>
 
 #include <condition_variable>
 #include <cstdint>

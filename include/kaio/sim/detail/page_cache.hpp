@@ -2,7 +2,7 @@
 // elsewhere. One thread at a time.
 #pragma once
 
-#include <kaio/sys/language.hpp>
+#include <kaio/sys/cpp20.hpp>
 
 #include <algorithm>
 #include <cstdint>

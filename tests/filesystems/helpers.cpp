@@ -110,6 +110,18 @@ long sleeps_in_turns(Loop& loop, unsigned depth, unsigned requests, Make make, s
     return slept;
 }
 
+// What blocks sleeps in each of three tries. On a busy machine a thread may also sleep for the kernel's own memory.
+template <class Loop, class Make>
+bool sleeps_in_no_turn(Loop& loop, unsigned depth, unsigned requests, Make make, std::size_t expected) {
+    long slept = 0;
+    for (int tries = 3; tries != 0; --tries) {
+        slept = sleeps_in_turns(loop, depth, requests, make, expected);
+        if (slept == 0) return true;
+    }
+    WARN("it slept " << slept << " times in the last try");
+    return false;
+}
+
 struct descriptors {
     std::vector<int> all;
     descriptors() = default;
@@ -322,7 +334,11 @@ TEST_CASE("a loop's thread never sleeps inside a turn") {
     constexpr unsigned count = 1000;
     kaio::helpers helpers;
     counted_loop loop(depth, helpers);
-    loop.run_for(std::chrono::milliseconds(1));
+    { // the first helper is started, once
+        test::temporary_file const file(0, place);
+        loop.submit(kaio::write(file.fd(), place, 0).flags(kaio::rw_flags::append), [](kaio::io_result) {});
+        loop.run();
+    }
     std::vector<kaio::aligned_buffer> buffer;
     for (unsigned i = 0; i < depth; ++i) {
         buffer.emplace_back(page, page);
@@ -333,22 +349,28 @@ TEST_CASE("a loop's thread never sleeps inside a turn") {
         test::temporary_file const file(count * page, place);
         make_cold(file.fd());
         auto const read = [&](unsigned n, unsigned slot) {
+            if (n == 0) make_cold(file.fd());
             return kaio::read(file.fd(), buffer[slot], at(n * 7 % count));
         };
-        CHECK(sleeps_in_turns(loop, depth, count, read, page) == 0);
+        CHECK(sleeps_in_no_turn(loop, depth, count, read, page));
     }
     { // buffered writes
         test::temporary_file const file(0, place);
-        auto const write = [&](unsigned n, unsigned slot) { return kaio::write(file.fd(), buffer[slot], at(n)); };
-        CHECK(sleeps_in_turns(loop, depth, count, write, page) == 0);
+        auto const write = [&](unsigned n, unsigned slot) {
+            if (n == 0) REQUIRE(::ftruncate(file.fd(), 0) == 0);
+            return kaio::write(file.fd(), buffer[slot], at(n));
+        };
+        CHECK(sleeps_in_no_turn(loop, depth, count, write, page));
     }
     for (std::int64_t const size : {std::int64_t{0}, at(count)}) { // extending and hole-filling direct writes
         test::temporary_file const file(0, place);
-        REQUIRE(::ftruncate(file.fd(), size) == 0);
         int const direct = ::open(file.path().c_str(), O_RDWR | O_DIRECT | O_CLOEXEC);
         if (direct < 0) continue;
-        auto const write = [&](unsigned n, unsigned slot) { return kaio::write(direct, buffer[slot], at(n)); };
-        CHECK(sleeps_in_turns(loop, depth, count, write, page) == 0);
+        auto const write = [&](unsigned n, unsigned slot) {
+            if (n == 0) REQUIRE((::ftruncate(file.fd(), 0) == 0 && ::ftruncate(file.fd(), size) == 0));
+            return kaio::write(direct, buffer[slot], at(n));
+        };
+        CHECK(sleeps_in_no_turn(loop, depth, count, write, page));
         ::close(direct);
     }
 }
@@ -364,9 +386,9 @@ TEST_CASE("a device whose queue is full does not stop the loop's thread") {
     auto const part = [&](unsigned slot) { return std::span<std::byte>(memory).subspan(slot * page, page); };
     auto const at = [](unsigned n) { return static_cast<std::int64_t>(n % 4096 * page); };
     auto const write = [&](unsigned n, unsigned slot) { return kaio::write(device, part(slot), at(n)); };
-    CHECK(sleeps_in_turns(loop, depth, 8192, write, page) == 0);
+    CHECK(sleeps_in_no_turn(loop, depth, 8192, write, page));
     auto const read = [&](unsigned n, unsigned slot) { return kaio::read(device, part(slot), at(n)); };
-    CHECK(sleeps_in_turns(loop, depth, 8192, read, page) == 0);
+    CHECK(sleeps_in_no_turn(loop, depth, 8192, read, page));
     // While all of that is under way some is cancelled, or the loop ends.
     for (int round = 0; round < 5; ++round) {
         std::deque<kaio::owned_operation<std::function<void(kaio::io_result)>>> operation;

@@ -178,7 +178,8 @@ cases.append(("notifier_epoll drives kaio from epoll", foreign_loop))
 if "power_loss" in programs:
     cases.append(("power_loss finds every acknowledged record", power_loss))
     cases.append(("late_timer's timer is on time with helpers", late_timer))
-cases.append(("search finds the nearest node", search))
+if "search" in programs:
+    cases.append(("search finds the nearest node", search))
 cases.append(("write names the file and the cause of an error", fails_clearly))
 if "compiler_traps" in programs:
     cases.append(("compiler_traps: docs/compilers.md is right about this compiler", compiler_traps))

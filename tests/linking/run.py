@@ -84,15 +84,11 @@ def shared_types_do_not_link(difference):
 
 
 def one_layout():
-    ways = {"plain": [], "without exceptions": ["-fno-exceptions"], "without RTTI": ["-fno-rtti"], "NDEBUG": ["-DNDEBUG"],
-            "AddressSanitizer": ["-fsanitize=address"]}
-    said = {}
-    for number, (way, flags) in enumerate(ways.items()):
-        try:
-            said[way] = run(build(f"sizes{number}", *flags, source("sizes.cpp")))
-        except RuntimeError:
-            if way != "AddressSanitizer":  # its library may be missing
-                raise
+    # Not with a sanitizer: its builds have an inline namespace of their own, and with AddressSanitizer more to remember.
+    ways = {"plain": [], "without exceptions": ["-fno-exceptions"], "without RTTI": ["-fno-rtti"], "NDEBUG": ["-DNDEBUG"]}
+    said = {
+        way: run(build(f"sizes{number}", *flags, source("sizes.cpp"))) for number, (way, flags) in enumerate(ways.items())
+    }
     different = [f"{way}:\n{sizes}" for way, sizes in said.items() if sizes != said["plain"]]
     return "\n".join([f"plain:\n{said['plain']}", *different]) if different else None
 
@@ -123,7 +119,7 @@ cases += [
     for what, flag in (("exceptions", "-fno-exceptions"), ("AddressSanitizer", "-fsanitize=address"))
 ]
 cases += [
-    ("classes have the same size in every build", one_layout),
+    ("classes have the same size in builds whose parts can be linked", one_layout),
     ("no header defines a variable that changes", no_variables),
 ]
 report.run(cases, workers=2)

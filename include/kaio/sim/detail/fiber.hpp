@@ -23,9 +23,9 @@ public:
         sigset_t all, before;
         ::sigfillset(&all);
         ::pthread_sigmask(SIG_SETMASK, &all, &before);
-        thread_ = std::thread([this, function = std::move(function)]() mutable noexcept {
+        thread_ = std::thread([this, called = std::move(function)]() mutable noexcept {
             wait_until(true);
-            function();
+            called();
             pass(false);
         });
         ::pthread_sigmask(SIG_SETMASK, &before, nullptr);

@@ -152,7 +152,7 @@ TEST_CASE("a batch that the kernel takes in parts is submitted whole") {
     reads some(file.fd(), 16);
     REQUIRE(kaio::submit_and_wait(context, some.batch, some.events));
     CHECK(some.all_arrived());
-    CHECK(script.submits == (16 + script.most_at_once - 1) / script.most_at_once);
+    CHECK(script.submits == static_cast<unsigned>((16 + script.most_at_once - 1) / script.most_at_once));
 }
 
 TEST_CASE("a batch that is larger than the capacity is submitted as there is room") {

@@ -4,14 +4,14 @@
 
 #include <kaio/sys/cpp20.hpp>
 
-#include <condition_variable>
 #include <cstdint>
-#include <mutex>
-#include <thread>
+#include <memory>
 #include <utility>
 
 #include <pthread.h>
 #include <signal.h>
+
+#include <kaio/io/result.hpp>
 
 namespace kaio::inline KAIO_BUILD::sim::detail {
 
@@ -20,29 +20,28 @@ public:
     // `function()` runs when resume is called. It may not throw. All signals are blocked in it.
     // Errors: throws std::system_error if there is no thread.
     template <class Function> explicit fiber(Function function) {
+        auto first = std::make_unique<start<Function>>(start<Function>{*this, std::move(function)});
         sigset_t all, before;
         ::sigfillset(&all);
         ::pthread_sigmask(SIG_SETMASK, &all, &before);
-        thread_ = std::thread([this, called = std::move(function)]() mutable noexcept {
-            wait_until(true);
-            called();
-            pass(false);
-        });
+        int const error = ::pthread_create(&thread_, nullptr, &run<Function>, first.get());
         ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        if (error != 0) kaio::detail::throw_error(error, "kaio: pthread_create, for a simulated helper");
+        first.release(); // the thread's
     }
     fiber(const fiber&) = delete;
     fiber& operator=(const fiber&) = delete;
     // REQUIRES: it has ended
-    ~fiber() { thread_.join(); }
+    ~fiber() { ::pthread_join(thread_, nullptr); }
 
     // Runs the function from where it paused. REQUIRES: it has not ended
-    void resume() {
+    void resume() noexcept {
         pass(true);
         wait_until(false);
     }
 
     // By the function: returns when it is resumed.
-    void pause() {
+    void pause() noexcept {
         pass(false);
         wait_until(true);
     }
@@ -50,22 +49,34 @@ public:
     std::int64_t owed = 0; // nanoseconds that its calls took, and that have not passed yet
 
 private:
-    void pass(bool to_fiber) {
-        {
-            std::lock_guard<std::mutex> const lock(mutex_);
-            runs_ = to_fiber;
-        }
-        passed_.notify_one();
-    }
-    void wait_until(bool runs) {
-        std::unique_lock<std::mutex> lock(mutex_);
-        passed_.wait(lock, [&] { return runs_ == runs; });
+    template <class Function> struct start {
+        fiber& self;
+        Function function;
+    };
+    template <class Function> static void* run(void* argument) noexcept {
+        std::unique_ptr<start<Function>> const first(static_cast<start<Function>*>(argument));
+        first->self.wait_until(true);
+        first->function();
+        first->self.pass(false);
+        return nullptr;
     }
 
-    std::mutex mutex_{};
-    std::condition_variable passed_{};
+    void pass(bool to_fiber) noexcept {
+        ::pthread_mutex_lock(&mutex_);
+        runs_ = to_fiber;
+        ::pthread_mutex_unlock(&mutex_);
+        ::pthread_cond_signal(&passed_);
+    }
+    void wait_until(bool runs) noexcept {
+        ::pthread_mutex_lock(&mutex_);
+        while (runs_ != runs) ::pthread_cond_wait(&passed_, &mutex_);
+        ::pthread_mutex_unlock(&mutex_);
+    }
+
+    pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
+    pthread_cond_t passed_ = PTHREAD_COND_INITIALIZER;
     bool runs_ = false; // it is the fiber's turn
-    std::thread thread_{};
+    pthread_t thread_{};
 };
 
 } // namespace kaio::sim::detail

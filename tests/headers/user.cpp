@@ -3,18 +3,28 @@
 // warns.
 #include <kaio/loop/loop.hpp> // first, so that the names in it are there for the other headers to shadow
 
+#include <kaio/coro/async_file.hpp>
 #include <kaio/coro/channel.hpp>
 #include <kaio/coro/completion.hpp>
+#include <kaio/coro/directory.hpp>
 #include <kaio/coro/event.hpp>
 #include <kaio/coro/mutex.hpp>
+#include <kaio/coro/read_file.hpp>
+#include <kaio/coro/replace_file.hpp>
 #include <kaio/coro/semaphore.hpp>
 #include <kaio/coro/task_group.hpp>
 #include <kaio/coro/waiting_pool.hpp>
 #include <kaio/coro/with_timeout.hpp>
 #include <kaio/coro/write_file.hpp>
+#include <kaio/coro/write_range.hpp>
+#include <kaio/io/shared_context.hpp>
+#include <kaio/io/submit_and_wait.hpp>
 #include <kaio/kaio.hpp>
+#include <kaio/loop/helpers.hpp>
+#include <kaio/loop/offload.hpp>
 #include <kaio/loop/owned_post.hpp>
 #include <kaio/loop/posted_request.hpp>
+#include <kaio/sim/helpers.hpp>
 #include <kaio/sim/kernel.hpp>
 
 #include <chrono>

@@ -60,6 +60,7 @@ NOT_CLANG = {
     "c++98-compat-pedantic": "asks for an older language",
     "padded": "is about every class that has a hole, on one machine or another",
     "unsafe-buffer-usage": "is about every index into memory; the kernel's ring and batches are pointers",
+    "weak-vtables": "asks for a source file, which headers do not have",
     "unknown-warning-option": "older versions of Clang do not know all of these",
 }
 

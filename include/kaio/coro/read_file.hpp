@@ -23,6 +23,7 @@
 #include <kaio/io/result.hpp>
 #include <kaio/io/view.hpp>
 #include <kaio/loop/transfer.hpp>
+#include <kaio/sys/narrow.hpp>
 
 KAIO_COROUTINES_BEGIN
 namespace kaio::inline KAIO_BUILD {
@@ -34,12 +35,12 @@ inline bool resize(std::vector<std::byte>& bytes, std::uint64_t size) noexcept {
     if (size > bytes.max_size()) return false;
 #if defined(__cpp_exceptions)
     try {
-        bytes.resize(static_cast<std::size_t>(size));
+        bytes.resize(kaio::detail::narrow<std::size_t>(size));
     } catch (const std::bad_alloc&) {
         return false;
     }
 #else
-    bytes.resize(static_cast<std::size_t>(size));
+    bytes.resize(kaio::detail::narrow<std::size_t>(size));
 #endif
     return true;
 }

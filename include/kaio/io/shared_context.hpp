@@ -167,9 +167,10 @@ private:
 
     // A mutex that moves while nobody uses it, and then is another.
     struct mutex {
-        pthread_mutex_t it = PTHREAD_MUTEX_INITIALIZER;
-        mutex() noexcept = default;
-        mutex(mutex&&) noexcept {}
+        pthread_mutex_t it{};
+        mutex() noexcept { ::pthread_mutex_init(&it, nullptr); }
+        mutex(mutex&&) noexcept : mutex() {}
+        ~mutex() { ::pthread_mutex_destroy(&it); }
     };
     class lock {
     public:

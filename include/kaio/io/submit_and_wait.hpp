@@ -32,7 +32,9 @@ inline void put_in_order(view<iocb* const> batch, view<io_event> events) noexcep
         while (events[i].request() != batch[i]) {
             io_event& its_place = events[events[i].request()->aio_key];
             assert(its_place.obj != events[i].obj && "kaio: a request is in a batch twice");
-            std::swap(events[i], its_place);
+            io_event const here = events[i];
+            events[i] = its_place;
+            its_place = here;
         }
 }
 

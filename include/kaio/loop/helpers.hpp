@@ -37,7 +37,10 @@ class helpers final : public helper_team {
 public:
     // `threads`: 1 or more. Allocates: once. Never fails: without memory there is no thread, see above.
     explicit helpers(unsigned threads = 1) noexcept
-        : threads_(new(std::nothrow) pthread_t[threads]), most_(threads_ ? threads : 0) {}
+        : threads_(new(std::nothrow) pthread_t[threads]), most_(threads_ ? threads : 0) {
+        ::pthread_mutex_init(&mutex_, nullptr);
+        ::pthread_cond_init(&ended_, nullptr);
+    }
     helpers(const helpers&) = delete;
     helpers& operator=(const helpers&) = delete;
 
@@ -49,6 +52,8 @@ public:
             __atomic_add_fetch(&signals_, 1, __ATOMIC_SEQ_CST);
             wake(INT_MAX);
             for (unsigned i = 0; i < started_; ++i) ::pthread_join(threads_[i], nullptr);
+            ::pthread_cond_destroy(&ended_);
+            ::pthread_mutex_destroy(&mutex_);
         }
         if (process_) free_process_mark(process_);
         delete[] threads_;
@@ -189,8 +194,8 @@ private:
     unsigned idle_ = 0;                   // threads that sleep
     detail::inbox<helper_job> arrived_{}; // started, by any thread
     helper_job* ready_ = nullptr;         // the same in order, guarded by mutex_ as what follows
-    pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
-    pthread_cond_t ended_ = PTHREAD_COND_INITIALIZER; // the last run of a job has ended
+    pthread_mutex_t mutex_{};
+    pthread_cond_t ended_{}; // the last run of a job has ended
 };
 
 } // namespace kaio

@@ -20,6 +20,8 @@ public:
     // `function()` runs when resume is called. It may not throw. All signals are blocked in it.
     // Errors: throws std::system_error if there is no thread.
     template <class Function> explicit fiber(Function function) {
+        ::pthread_mutex_init(&mutex_, nullptr);
+        ::pthread_cond_init(&passed_, nullptr);
         auto first = std::make_unique<start<Function>>(start<Function>{*this, std::move(function)});
         sigset_t all, before;
         ::sigfillset(&all);
@@ -32,7 +34,11 @@ public:
     fiber(const fiber&) = delete;
     fiber& operator=(const fiber&) = delete;
     // REQUIRES: it has ended
-    ~fiber() { ::pthread_join(thread_, nullptr); }
+    ~fiber() {
+        ::pthread_join(thread_, nullptr);
+        ::pthread_cond_destroy(&passed_);
+        ::pthread_mutex_destroy(&mutex_);
+    }
 
     // Runs the function from where it paused. REQUIRES: it has not ended
     void resume() noexcept {
@@ -73,8 +79,8 @@ private:
         ::pthread_mutex_unlock(&mutex_);
     }
 
-    pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
-    pthread_cond_t passed_ = PTHREAD_COND_INITIALIZER;
+    pthread_mutex_t mutex_{};
+    pthread_cond_t passed_{};
     bool runs_ = false; // it is the fiber's turn
     pthread_t thread_{};
 };

@@ -85,14 +85,6 @@ def table(machine):
         options=["-Doptimization=2", "-Ddebug=false", "-Dbench=auto"],
     )
     yield Configuration(
-        folder="one-file",
-        title="one file",
-        description=f"g++, Catch2 {machine.system_catch2}, kaio as one file",
-        compiler="g++",
-        options=["-Doptimization=0", "-Ddebug=false", "-Done_file=true", "-Dbench=auto"],
-        no_suite="scripts",
-    )
-    yield Configuration(
         folder="x86-64" if machine.static else "clang",  # tests/vm/run uses static programs in build/x86-64
         title="clang++",
         description=f"{machine.clang}, Catch2 {machine.newest_catch2}, release without asserts",
@@ -134,10 +126,13 @@ def table(machine):
     )
     yield Configuration(
         folder="i686",
-        title="32 bit",
-        description="i686-linux-gnu-g++, static, Catch2 2",
+        title="32 bit, kaio as one file",
+        description="i686-linux-gnu-g++, static, Catch2 2, kaio as one file",
         compiler="i686-linux-gnu-g++",
-        options=["-Doptimization=0", "-Ddebug=false", "-Ddocs=disabled", "--cross-file", "tests/cross/i686.ini"],
+        options=[
+            *["-Doptimization=0", "-Ddebug=false", "-Ddocs=disabled", "-Done_file=true"],
+            *["--cross-file", "tests/cross/i686.ini"],
+        ],
         no_suite="scripts",
         skipped=machine.no_32_bit,
     )

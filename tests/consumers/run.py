@@ -270,6 +270,7 @@ def cmake_versions():
         ]
     with open(f"{folder}/CMakeLists.txt", "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
+    command("cmake", "--version")  # a shell can't say that it is missing
     printed = command("sh", "-c", f"cmake -S {folder} -B {folder}/build 2>&1")
     found = [word == "1" for word in re.findall(r"^found: (.*)$", printed, re.M)]
     if len(found) != len(VERSIONS):

@@ -3,7 +3,7 @@
 //     kaio::helpers helpers(2);        // declared before the loops that share them
 //     kaio::loop loop(128, helpers);
 //     loop.submit(kaio::read(buffered_file, buffer, 0), handler);
-// The loop's thread gives the kernel each request with RWF_NOWAIT. If the kernel says that it would block, a helper
+// The loop's thread submits each request with RWF_NOWAIT. If the kernel says that it would block, a helper
 // submits it, to the same context, and its completion comes to the loop as any other does. Buffers, results and errors
 // are the same with and without helpers. But a descriptor must stay open until its requests have completed, and of
 // requests to one pipe or socket there should be one at a time, because a helper may be overtaken.

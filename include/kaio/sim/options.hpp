@@ -49,7 +49,7 @@ enum class blocking_writes : unsigned char {
 enum class nowait_answer : unsigned char {
     known,
     refused_in_event,      // writes have EOPNOTSUPP in their event: buffered ones on ext4
-    refused_at_submission, // io_submit gives EOPNOTSUPP: FUSE
+    refused_at_submission, // io_submit returns EOPNOTSUPP: FUSE
 };
 
 struct file_options {

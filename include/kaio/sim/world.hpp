@@ -258,7 +258,7 @@ private:
             advance(ns);
     }
 
-    // Whoever calls is stuck for so long, a fiber or the test's thread. The world goes on.
+    // The caller, a fiber or the test's thread, is stuck for so long. The world goes on.
     void stay(std::int64_t ns) {
         if (detail::fiber* const fiber = running_) {
             resume_in(*fiber, ns + std::exchange(fiber->owed, 0));

@@ -4,7 +4,7 @@
 //     way       a request goes                      becomes
 //     try_it    to the kernel, with RWF_NOWAIT      helper, when the kernel knows no NOWAIT here, or writes block
 //     helper    to a helper                         try_it, when one of them is tried, after `skips`, and goes through
-//     at_once   to the kernel, as it is             -
+//     at_once   to the kernel, as it is             try_it, when the descriptor is no longer of a file in memory
 //
 // A read that is tried starts the read-ahead although it would block, so reads are tried even if they always block, but
 // only a few in a pass: each takes some µs then. A helper starts the read-ahead of the others.

@@ -171,7 +171,7 @@ private:
         if (!habit) return true;
         auto const& policy = core.context.get_kernel();
         if (event.res == -EAGAIN) {
-            if (stalls(policy, *habit)) {
+            if (stalls(policy, *habit, operation.as.request)) {
                 habit->stalled.push(operation);
                 return false;
             }
@@ -236,8 +236,10 @@ private:
     }
 
     // A device whose queue is full has room as soon as a request completes, so no helper is needed.
-    template <class Kernel> static bool stalls(const Kernel& policy, const file_habit& habit) noexcept {
-        return habit.tried != 0 && policy.file_type(static_cast<int>(habit.file)) == S_IFBLK;
+    // (The descriptor is the request's: the crowd's habit is of many.)
+    template <class Kernel>
+    static bool stalls(const Kernel& policy, const file_habit& habit, const iocb& request) noexcept {
+        return habit.tried != 0 && policy.file_type(static_cast<int>(request.aio_fildes)) == S_IFBLK;
     }
     // Something of the device has completed: as many as have room now are tried again, and one more, to find out.
     void release_stalled(Core& core, file_habit& habit) noexcept {

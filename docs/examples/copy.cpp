@@ -165,23 +165,25 @@ kaio::task<> copy_blocks(copy_job& job, kaio::loop& loop, kaio::pooled_buffer bu
 }
 
 // What each thread does.
-void copy_some(copy_job& job, std::size_t block_size, std::size_t alignment) {
+void copy_some(copy_job& job, kaio::loop& loop, std::size_t block_size, std::size_t alignment) {
     kaio::buffer_pool buffers(job.wanted.queue_depth, block_size, alignment, {.huge_pages = true});
-    kaio::loop loop(job.wanted.queue_depth);
     std::vector<kaio::task<>> tasks;
     for (std::uint32_t i = 0; i < job.wanted.queue_depth; ++i)
         tasks.push_back(copy_blocks(job, loop, buffers.acquire()));
     kaio::sync_wait(loop, kaio::when_all(std::move(tasks)));
 }
+void copy_some_more(copy_job& job, std::size_t block_size, std::size_t alignment) {
+    kaio::loop loop(job.wanted.queue_depth);
+    copy_some(job, loop, block_size, alignment);
+}
 
 // Copies what follows the bytes that are done: all of a file in /proc, and what others have appended meanwhile. Returns
 // the offset where the file ends. It uses plain pread, because native AIO can't read most of /proc, and on FUSE stops
 // at the size even if it is wrong.
-std::int64_t copy_rest(copy_job& job, std::int64_t done, std::int64_t unit, std::size_t block_size,
+std::int64_t copy_rest(copy_job& job, kaio::loop& loop, std::int64_t done, std::int64_t unit, std::size_t block_size,
                        std::size_t alignment) {
     if (::fcntl(job.from.fd(), F_SETFL, 0) != 0) fail(job.wanted.from); // without O_DIRECT, any offset can be read
     kaio::aligned_buffer buffer(block_size, alignment);
-    kaio::loop loop(1);
     for (std::int64_t end = done;;) {
         std::int64_t const at = end / unit * unit; // writes begin at a whole unit
         std::size_t have = 0;
@@ -231,13 +233,16 @@ void copy_data(const options& wanted, const kaio::file& from, const kaio::file& 
                  .size = size,
                  .blocks = std::move(blocks),
                  .progress = progress_bar(total)};
+    // The kernel takes 30 ms to end a loop. So this thread has one for all that it does.
+    kaio::loop loop(wanted.queue_depth);
     std::vector<std::future<void>> threads;
-    for (std::size_t i = 0; i < wanted.threads && i < job.blocks.size(); ++i)
-        threads.push_back(std::async(std::launch::async, copy_some, std::ref(job), block_size, memory));
+    for (std::size_t i = 1; i < wanted.threads && i < job.blocks.size(); ++i)
+        threads.push_back(std::async(std::launch::async, copy_some_more, std::ref(job), block_size, memory));
+    copy_some(job, loop, static_cast<std::size_t>(block_size), memory);
     for (std::future<void>& thread : threads) thread.get();
 
     std::int64_t const end =
-        copy_rest(job, std::min<std::int64_t>(size, job.end), unit, static_cast<std::size_t>(block_size), memory);
+        copy_rest(job, loop, std::min<std::int64_t>(size, job.end), unit, static_cast<std::size_t>(block_size), memory);
     // If the source ends before its size and the size has not changed, the size says nothing (in /sys it is always
     // 4096).
     if (end < size && (static_cast<std::int64_t>(from.size()) != size || job.last > end))

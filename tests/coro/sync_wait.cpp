@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include <fcntl.h>
+
 #include <kaio/kaio.hpp>
 
 using namespace std::chrono_literals;
@@ -46,6 +48,23 @@ TEST_CASE("sync_wait returns when its task has finished, although other timers h
     loop.submit(kaio::after(1h), [](kaio::io_result) {});
     CHECK(kaio::sync_wait(loop, test::after_a_while(loop, 3, 1ms)) == 3);
     CHECK(loop.timers() == 1);
+}
+
+TEST_CASE("sync_wait gives what tasks submit to the kernel in batches") {
+    using counting_loop = kaio::basic_loop<kaio::linux_kernel, kaio::loop_counters>;
+    constexpr unsigned tasks = 16;
+    constexpr unsigned rounds = 10;
+    auto const null = kaio::file::open("/dev/null", O_RDWR);
+    kaio::aligned_buffer const buffer(4096);
+    counting_loop loop(tasks);
+    auto const write = [](counting_loop& l, const kaio::file& file, const kaio::aligned_buffer& b) -> kaio::task<> {
+        for (unsigned i = 0; i < rounds; ++i) co_await l.submit(kaio::write(file, b, 0));
+    };
+    std::vector<kaio::task<>> all;
+    for (unsigned i = 0; i < tasks; ++i) all.push_back(write(loop, null, buffer));
+    kaio::sync_wait(loop, kaio::when_all(std::move(all)));
+    CHECK(loop.observer().submissions == tasks * rounds);
+    CHECK(loop.observer().batches == rounds); // /dev/null completes inside io_submit, so all of a batch come together
 }
 
 TEST_CASE("sync_wait goes on after stop") {

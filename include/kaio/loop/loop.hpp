@@ -208,6 +208,8 @@ public:
 
     // The same until one handler was called: returns 1, or 0 if there is nothing to wait for, or after stop(). Inside a
     // handler it waits for what is held, too. Completions, timers and posts take turns.
+    // It flushes only when it has no event at hand. So what is submitted between its calls for events that came together
+    // goes to the kernel together.
     // `mask` is the signal mask while it sleeps (one io_pgetevents, 4.18). A signal that arrives then ends it with 0.
     // Errors: ENOSYS where the kernel or a seccomp filter has no io_pgetevents. There let the signal's handler write to
     // an eventfd, and poll that (a signalfd does not do, see poll() in io/request.hpp). A loop that is never idle lets

@@ -291,7 +291,8 @@ public:
         bool const one = wanted != nothing_left;
         for (;;) {
             if (!context.usable()) return failure(EINVAL); // a handler has forked, and this is the child
-            flush();
+            // What the handlers of events that were taken together submit goes to the kernel together.
+            if (!one || !completions.has_events()) flush();
             // Without the ring, asking is a system call. The wait below asks and sleeps in one, if it may sleep.
             if (context.uses_ring() || deadline != duration::unlimited || waiter.always_spins()) gather();
             expire_timers();

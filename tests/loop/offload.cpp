@@ -188,6 +188,15 @@ TEST_CASE("a loop that sleeps is woken, and serves others while a function block
     CHECK(order == "timer x");
 }
 
+TEST_CASE("an observer counts what is offloaded") {
+    kaio::helpers helpers;
+    kaio::basic_loop<kaio::linux_kernel, kaio::loop_counters> loop(4, helpers);
+    for (int i = 0; i < 3; ++i) loop.offload([] { return 0; }, [](auto) {});
+    loop.run();
+    CHECK(loop.observer().offloads == 3);
+    CHECK(loop.observer().submissions == 0);
+}
+
 TEST_CASE("in a loop without helpers the function runs at once, and its result still comes back inside run") {
     kaio::loop loop(4);
     std::string order;

@@ -1,6 +1,6 @@
 // What a loop can be asked to report, as its second template parameter: no_observer (the default) reports nothing and
-// costs nothing; loop_counters counts. An observer of your own has loop_counters' functions; on_wait and
-// on_helper may be left out. It may have two more, for the turns of a run. In a turn the loop gives requests to the
+// costs nothing; loop_counters counts. An observer of your own has loop_counters' functions; on_wait,
+// on_helper and on_offload may be left out. It may have two more, for the turns of a run. In a turn the loop gives requests to the
 // kernel, takes what has completed and calls handlers. A turn ends before each wait, spinning included, and the next
 // begins after it. Where there is no need to wait, one follows the other:
 //     void on_turn_end() noexcept;
@@ -34,6 +34,7 @@ struct loop_counters {
     std::uint64_t would_block = 0; // requests that helpers have submitted, by their helper_reason
     std::uint64_t known_to_block = 0;
     std::uint64_t no_nowait = 0;
+    std::uint64_t offloads = 0; // functions that were offloaded
 
     void on_submit() noexcept { ++submissions; }
     void on_complete() noexcept { ++completions; }
@@ -44,6 +45,7 @@ struct loop_counters {
         if (ns > longest_submit_ns) longest_submit_ns = ns;
     }
     void on_wait() noexcept { ++waits; }
+    void on_offload() noexcept { ++offloads; }
     void on_helper(helper_reason reason) noexcept {
         ++(reason == helper_reason::would_block      ? would_block
            : reason == helper_reason::known_to_block ? known_to_block

@@ -126,6 +126,7 @@ protected:
         loop_.assert_thread();
         if (!loop_.context.usable()) return; // a forked child
         ++loop_.offloads;
+        if constexpr (requires { loop_.observer.on_offload(); }) loop_.observer.on_offload();
         if (loop_.detour) return loop_.detour.get()->offload(*this);
         (void)loop_.mailbox.open(loop_.context); // if it can't be woken, it looks by itself
         run_and_post(*this);

@@ -87,6 +87,37 @@ def late_timer():
     return f"exit status {done.returncode}\n{done.stdout}{done.stderr}"
 
 
+MYTHS = """
+1. no O_DIRECT, nothing aligned: io_submit 1, events at once 1, result 777
+2. io_getevents before it is complete 0, afterwards 1
+3. requests that ended 3, signals 0
+4. io_submit 1 and 1; the results are (1024|-22) for 1024 bytes, (4096|-22) at an odd address
+5. new threads for 32 native requests 0, for 4 of glibc's aio_read [1-4]
+6. a cold buffered read: \\d+ us inside io_submit, then complete 1
+7. events within 20 ms 0, and later all the same 1
+8. io_cancel of a read -22; the read ends with 65536 bytes
+9. (flushes for three writes 0, for three with RWF_DSYNC at least 1: yes|this file has no disk of its own .*)
+10. three tries: io_setup -11, io_submit -11; and after events were taken 1
+"""
+
+
+def myths(folder):
+    """myths.cpp shows for each of ten statements that it is wrong."""
+
+    def case():
+        if not os.path.isdir(folder):
+            raise report.Skip(f"there is no {folder}")
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            done = subprocess.run([programs["myths"], place], capture_output=True, text=True, timeout=60)
+        if done.returncode != 0 and "refuses O_DIRECT" in done.stderr:
+            raise report.Skip(f"the file system of {folder} has no direct I/O")
+        if done.returncode == 0 and re.fullmatch(MYTHS.lstrip(), done.stdout):
+            return None
+        return f"exit status {done.returncode}\n{done.stdout}{done.stderr}"
+
+    return case
+
+
 def search():
     """search.cpp finds the node that is nearest."""
     with tempfile.TemporaryDirectory(dir=os.getcwd()) as place:
@@ -141,7 +172,8 @@ def contains(lines, block):
 
 
 def code_is_built():
-    """Every block of code in the documents is part of a program that this test or tests/consumers builds and runs."""
+    """Every block of code in the documents is part of a program that this test or tests/consumers builds and runs. The
+    guide has a test of its own."""
     sources = []
     for folder in ("docs/examples", "tests/consumers"):
         for at, _, names in os.walk(os.path.join(root, folder)):
@@ -150,7 +182,8 @@ def code_is_built():
                     sources.append(file.readlines())
     documents = [name for name in os.listdir(root) if name.endswith(".md")]
     for folder, _, names in os.walk(os.path.join(root, "docs")):
-        documents += [os.path.relpath(os.path.join(folder, name), root) for name in names if name.endswith(".md")]
+        if not os.path.relpath(folder, root).startswith("docs/guide"):
+            documents += [os.path.relpath(os.path.join(folder, name), root) for name in names if name.endswith(".md")]
     for document in sorted(documents):
         with open(os.path.join(root, document), encoding="utf-8") as file:
             blocks = re.findall(r"^```(?:cpp|meson|ini|cmake|make)\n(.*?)^```$", file.read(), re.S | re.M)
@@ -180,6 +213,8 @@ if "power_loss" in programs:
     cases.append(("late_timer's timer is on time with helpers", late_timer))
 if "search" in programs:
     cases.append(("search finds the nearest node", search))
+if "myths" in programs:
+    cases += [(f"myths are wrong in {folder}", myths(folder)) for folder in (os.getcwd(), "/dev/shm")]
 cases.append(("write names the file and the cause of an error", fails_clearly))
 if "compiler_traps" in programs:
     cases.append(("compiler_traps: docs/compilers.md is right about this compiler", compiler_traps))

@@ -151,14 +151,14 @@ def compile_program(block, folder):
     program = source.with_suffix("")
     done = command(*compiler, "-Wall", "-Wextra", source.name, "-o", program.name, "-pthread", *libraries, folder=folder)
     if done.returncode != 0 or (done.stderr and block.mark != "warnings"):
-        raise RuntimeError(f"{block.place} does not compile without a warning\n{done.stderr}")
+        raise RuntimeError(f"{block.place} does not compile without a warning\n{done.stderr[:4000]}")
     return program
 
 
 def same(said, wanted, like):
     """Whether the output is what the page has; `like`: whatever its numbers are."""
     if like:
-        said, wanted = (re.sub(r" +", " ", re.sub(r"\d+(\.\d+)?", "#", text)) for text in (said, wanted))
+        said, wanted = (re.sub(r" +", " ", re.sub(r"(?<!\w)-?\d+(\.\d+)?", "#", text)) for text in (said, wanted))
     return said == wanted
 
 

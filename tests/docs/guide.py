@@ -268,13 +268,28 @@ def excerpts():
     return None
 
 
+def probed():
+    """The table of times by file system is that of docs/probe.md."""
+    probe, page = read(ROOT / "docs/probe.md"), read(GUIDE / "04-when-it-is-not-asynchronous.md")
+    rows = re.findall(r"^\| ([a-z ]+) \| (.* / .*) \|$", page, re.M)
+    for name, cells in rows:
+        for system, cell in zip(("ext4", "xfs", "btrfs", "tmpfs"), cells.split(" | ")):
+            section = probe.split(f"\n## {system}\n")[1].split("\n## ")[0]
+            submit, complete = re.search(rf"^{name} +([\d.]+) +([\d.]+) ", section, re.M).groups()
+            bold = "**" if re.search(rf"^{name} .* blocks in io_submit", section, re.M) else ""
+            if cell != f"{bold}{submit} / {complete}{bold}":
+                return f"{name} on {system}: docs/probe.md has {submit} and {complete}, the guide {cell}"
+    return None if len(rows) > 5 else "the table is not found"
+
+
 def by_hand():
     """Commands that are not run are shell, and what they name in the tree exists."""
     for block in (block for page in pages() for block in blocks(page) if block.language == "sh"):
         done = subprocess.run(["bash", "-n"], input=block.text, capture_output=True, text=True)
         if done.returncode != 0:
             return f"{block.place}: {done.stderr}"
-        for name in re.findall(r"(?<![\w./-])(?:tests|docs|include|bench)/[\w./-]+", block.text):
+        commands = re.sub(r"\bninja .*", "", block.text)  # which names what it makes
+        for name in re.findall(r"(?<![\w./-])(?:tests|docs|include|bench)/[\w./-]+", commands):
             if not (ROOT / name).exists():
                 return f"{block.place}: there is no {name}"
     return None
@@ -355,6 +370,7 @@ if __name__ == "__main__":
             ("the guide's drawings are for light and dark", drawings),
             ("the guide's fragments are parts of programs, or compile", fragments),
             ("the guide quotes files as they are", excerpts),
+            ("the guide's times by file system are those of the probe", probed),
             ("the guide's commands name what is there", by_hand),
         ]
         + [(f"what runs in {page.name}", lambda page=page: run_page(page)) for page in pages()]

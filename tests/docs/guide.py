@@ -67,6 +67,7 @@ CONTEXT = """
 #include <kaio/loop/helpers.hpp>
 #include <kaio/loop/offload.hpp>
 #include <kaio/loop/owned_post.hpp>
+#include <kaio/loop/posted_request.hpp>
 #include <kaio/loop/request_scope.hpp>
 using namespace std::chrono_literals;
 [[maybe_unused]] static void use(const auto&...) {}

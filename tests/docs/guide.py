@@ -328,20 +328,24 @@ def links(folder):
     return case
 
 
-def index():
+def index(folder):
     """The index has every page, in order."""
-    linked = re.findall(r"^\d+\. \[.*?\]\((\d\d-[\w-]+\.md)\)", read(GUIDE / "README.md"), re.M)
-    there = [page.name for page in pages()]
-    return None if linked == there else f"docs/guide/README.md lists {linked}\nand there are {there}"
+
+    def case():
+        linked = re.findall(r"^\d+\. \[.*?\]\((\d\d-[\w-]+\.md)\)", read(folder / "README.md"), re.M)
+        there = [page.name for page in pages(folder)]
+        return None if linked == there else f"{folder.relative_to(ROOT)}/README.md lists {linked}\nand there are {there}"
+
+    return case
 
 
 def drawings():
     """Each drawing is well-formed, has a title for those who do not see it, and colours for light and dark."""
-    for path in sorted(GUIDE.glob("*.svg")):
+    for path in sorted(GUIDE.rglob("*.svg")):
         root = xml.etree.ElementTree.parse(path).getroot()
         if root.find("{http://www.w3.org/2000/svg}title") is None or "prefers-color-scheme: dark" not in read(path):
             return f"{path.relative_to(ROOT)} has no title, or no colours for the dark"
-        if not any(path.name in read(page) for page in pages()):
+        if not any(path.name in read(page) for page in pages(path.parent)):
             return f"no page shows {path.relative_to(ROOT)}"
     return None
 
@@ -362,19 +366,23 @@ def translated(page):
 
 
 if __name__ == "__main__":
+    cases = [
+        ("each block of the guide says what it is", marks),
+        ("the guide's index has every page", index(GUIDE)),
+        ("the guide's links lead somewhere", links(GUIDE)),
+        ("the guide's drawings are for light and dark", drawings),
+        ("the guide's fragments are parts of programs, or compile", fragments),
+        ("the guide quotes files as they are", excerpts),
+        ("the guide's times by file system are those of the probe", probed),
+        ("the guide's commands name what is there", by_hand),
+    ]
+    cases += [(f"what runs in {page.name}", lambda page=page: run_page(page)) for page in pages()]
     chinese = GUIDE / "zh"
-    report.run(
-        [
-            ("each block of the guide says what it is", marks),
-            ("the guide's index has every page", index),
-            ("the guide's links lead somewhere", links(GUIDE)),
-            ("the guide's drawings are for light and dark", drawings),
-            ("the guide's fragments are parts of programs, or compile", fragments),
-            ("the guide quotes files as they are", excerpts),
-            ("the guide's times by file system are those of the probe", probed),
-            ("the guide's commands name what is there", by_hand),
+    if chinese.exists():
+        cases += [
+            ("the Chinese guide's index has every page", index(chinese)),
+            ("the Chinese guide's links lead somewhere", links(chinese)),
         ]
-        + [(f"what runs in {page.name}", lambda page=page: run_page(page)) for page in pages()]
-        + [(f"zh/{page.name} has the code of the English page", lambda page=page: translated(page)) for page in pages(chinese)]
-        + ([("the Chinese guide's links lead somewhere", links(chinese))] if chinese.exists() else [])
-    )
+    for page in pages(chinese):
+        cases.append((f"zh/{page.name} has the code of the English page", lambda page=page: translated(page)))
+    report.run(cases)

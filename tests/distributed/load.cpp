@@ -6,6 +6,7 @@
 //   --size BYTES     of FILE (16 MiB), which is made and filled first unless it is a block device
 //   --seconds N      how long it writes (10)
 //   --depth N        blocks in flight (16)
+//   --rest MS        how long each of them rests between two writes (0)
 //   --by METHOD      what acknowledges a block: fdatasync after its write (as usual), or dsync, the flag of the write
 //
 // It prints lines of `name: value`. "writing" is the first: the file is there, and the time begins.
@@ -38,10 +39,9 @@
 namespace {
 
 constexpr std::size_t block_size = 4096;
-constexpr std::int64_t a_second = 1'000'000'000;                // ns
-constexpr auto pause = kaio::duration::from_ns(a_second / 100); // after an error, which may come at once
+constexpr std::int64_t a_second = 1'000'000'000; // ns
 constexpr const char* usage =
-    "usage: load run [--size BYTES] [--seconds N] [--depth N] [--by fdatasync|dsync] FILE RECORD\n"
+    "usage: load run [--size BYTES] [--seconds N] [--depth N] [--rest MS] [--by fdatasync|dsync] FILE RECORD\n"
     "       load check FILE RECORD\n";
 
 [[noreturn]] void fail(std::error_code why, const std::string& what) { throw std::system_error(why, what); }
@@ -51,6 +51,7 @@ struct options {
     std::size_t size = 16 << 20; // bytes
     std::int64_t seconds = 10;
     std::size_t depth = 16;
+    std::int64_t rest = 0; // ms
     bool dsync = false;
     std::string file, record;
 };
@@ -112,6 +113,7 @@ kaio::file open_data(const std::string& path, int flags) {
     return std::move(*opened);
 }
 
+kaio::duration milliseconds(std::int64_t count) { return kaio::duration::from_ns(count * (a_second / 1000)); }
 double in_seconds(std::int64_t ns) { return static_cast<double>(ns) / a_second; }
 
 class load {
@@ -167,8 +169,9 @@ private:
                 state.acknowledged = state.begun;
                 ++acknowledged_;
                 end_silence();
+                if (wanted_.rest != 0) co_await loop_.sleep_for(milliseconds(wanted_.rest));
             } else {
-                co_await loop_.sleep_for(pause);
+                co_await loop_.sleep_for(milliseconds(10)); // errors may come at once
             }
         }
     }
@@ -259,11 +262,10 @@ std::size_t number(const char* text, std::size_t least, std::size_t most) {
 }
 
 options parse(int argc, char** argv) {
-    constexpr option known[] = {{"size", required_argument, nullptr, 's'},
-                                {"seconds", required_argument, nullptr, 't'},
-                                {"depth", required_argument, nullptr, 'd'},
-                                {"by", required_argument, nullptr, 'b'},
-                                {}};
+    constexpr option known[] = {
+        {"size", required_argument, nullptr, 's'},  {"seconds", required_argument, nullptr, 't'},
+        {"depth", required_argument, nullptr, 'd'}, {"rest", required_argument, nullptr, 'r'},
+        {"by", required_argument, nullptr, 'b'},    {}};
     options wanted;
     for (int found; (found = ::getopt_long(argc, argv, "", known, nullptr)) != -1;) {
         std::string_view const value = optarg ? optarg : "";
@@ -273,6 +275,8 @@ options parse(int argc, char** argv) {
             wanted.seconds = static_cast<std::int64_t>(number(optarg, 1, 86'400));
         else if (found == 'd')
             wanted.depth = number(optarg, 1, 1024);
+        else if (found == 'r')
+            wanted.rest = static_cast<std::int64_t>(number(optarg, 0, 60'000));
         else if (found == 'b' && (value == "fdatasync" || value == "dsync"))
             wanted.dsync = value == "dsync";
         else

@@ -51,9 +51,13 @@ std::vector<std::string> lines_of(const char* path) {
     return lines;
 }
 
-void load(const std::string& module) {
+// `line`: the module's path, a space, and its options.
+void load(const std::string& line) {
+    std::size_t const space = line.find(' ');
+    const std::string module = line.substr(0, space), options = line.substr(space + 1);
     int const fd = ::open(module.c_str(), O_RDONLY | O_CLOEXEC);
-    require(fd >= 0 && (::syscall(SYS_finit_module, fd, "", 0) == 0 || errno == EEXIST), "loading " + module);
+    require(fd >= 0 && (::syscall(SYS_finit_module, fd, options.c_str(), 0) == 0 || errno == EEXIST),
+            "loading " + module);
     ::close(fd);
 }
 
@@ -83,7 +87,7 @@ int main() {
     mount("sysfs", "/sys", "sysfs");
     mount("tmpfs", "/dev/shm", "tmpfs");
     mount("tmpfs", "/tmp", "tmpfs");
-    for (const std::string& module : lines_of("/modules")) load(module);
+    for (const std::string& line : lines_of("/modules")) load(line);
     mount("/dev/vda", "/disk", "ext4");
     require(::chdir("/disk") == 0, "entering /disk");
 

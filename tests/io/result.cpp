@@ -53,6 +53,7 @@ TEST_CASE("a result holds a value or an error, and the value may be move-only") 
     CHECK(**good == 7);
     CHECK(*good.value() == 7);
     CHECK(!good.error());
+    CHECK(good.error_number() == 0);
     kaio::result<std::unique_ptr<int>> moved(std::move(good));
     CHECK(*std::move(moved).value() == 7);
 
@@ -60,6 +61,7 @@ TEST_CASE("a result holds a value or an error, and the value may be move-only") 
     CHECK(!bad);
     CHECK(!bad.has_value());
     CHECK(bad.error() == std::errc::not_enough_memory);
+    CHECK(bad.error_number() == ENOMEM);
     CHECK_THROWS_WITH(bad.value("asking"), test::StartsWith("asking: "));
     CHECK_THROWS_WITH(std::as_const(bad).value("asking"), test::StartsWith("asking: "));
     CHECK_THROWS_WITH(std::move(bad).value("asking"), test::StartsWith("asking: "));
@@ -80,6 +82,8 @@ TEST_CASE("a failure passes the error of one result to another") {
         return std::to_string(*number);
     };
     CHECK(outer().error() == std::errc::no_space_on_device);
+    CHECK(outer().error_number() == ENOSPC);
+    CHECK(kaio::result<void>().error_number() == 0);
     CHECK(kaio::failure(EIO).error_number() == EIO);
 }
 

@@ -88,6 +88,24 @@ TEST_CASE("a refused request stops a batch, and accounts for no event") {
     CHECK(*context.wait(events, 2) == 2);
 }
 
+TEST_CASE("submit_prefix is one io_submit, and none for an empty batch") {
+    test::script script;
+    script.most_at_once = 1;
+    scripted_context context(8, {}, test::scripted_kernel(script));
+    char byte;
+    kaio::iocb good = read_of_zeros(context, byte), second = good, bad = kaio::read(-1, std::span(&byte, 1), 0);
+    kaio::iocb* batch[] = {&good, &second, &bad};
+    auto const part = context.submit_prefix(batch);
+    CHECK((part && part.accepted() == 1));
+    CHECK(context.in_flight() == 1);
+    CHECK(context.submit_prefix({batch + 2, 1}).error_number() == EBADF);
+    CHECK(script.submits == 2);
+    CHECK(context.submit_prefix({}));
+    CHECK(script.submits == 2);
+    std::array<kaio::io_event, 4> events;
+    CHECK(*context.wait(events) == 1);
+}
+
 TEST_CASE("system calls: none for events in the ring, or for none, one to sleep") {
     test::script script;
     scripted_context context(8, {.events = kaio::reaping::ring}, test::scripted_kernel(script));
@@ -220,6 +238,44 @@ TEST_CASE("a wait for several events sleeps until it has them, or its limit has 
     CHECK(*context.wait(events, 2, 20ms) == 1);
     CHECK(std::chrono::steady_clock::now() - began >= 20ms);
     CHECK(events[0].request() == &blocks[3]);
+}
+
+TEST_CASE("wait_once makes one system call, and the kernel waits for all events") {
+    struct watched_kernel : test::scripted_kernel {
+        std::vector<long>* least;
+        long io_getevents(kaio::aio_context_id id, long min, long max, kaio::io_event* events,
+                          const kaio::kernel_timespec* limit) const noexcept {
+            least->push_back(min);
+            return test::scripted_kernel::io_getevents(id, min, max, events, limit);
+        }
+    };
+    test::script script;
+    std::vector<long> least;
+    kaio::basic_shared_context<watched_kernel> context(8, {.events = kaio::reaping::ring},
+                                                       watched_kernel{test::scripted_kernel(script), &least});
+    if (!context.uses_ring()) SKIP_TEST("there is no trusted ring here");
+    char byte;
+    kaio::iocb block = read_of_zeros(context, byte);
+    std::array<kaio::io_event, 4> events;
+    REQUIRE(submit(context, block));
+    CHECK(*context.wait_once(events) == 1);
+    CHECK(*context.wait_once(events, 0) == 0);
+    CHECK(least.empty());
+    REQUIRE(submit(context, block));
+    CHECK(*context.wait_once(events, 3, 5ms) == 1); // fewer: the limit has passed
+    CHECK(least == std::vector<long>{2});
+    CHECK(context.wait_once(events, 5).error_number() == EINVAL);
+
+    REQUIRE(submit(context, block));
+    script.before_getevents = [&] {
+        if (script.waits != 2) return;
+        REQUIRE(submit(context, block));
+        REQUIRE(submit(context, block));
+    };
+    CHECK(*context.wait_once(events, 3) == 3);
+    CHECK(least == std::vector<long>{2, 2});
+    script.getevents[script.waits + 1] = -EINTR; // a signal does not make it sleep again
+    CHECK(context.wait_once(events, 2).error_number() == EINTR);
 }
 
 TEST_CASE("a wait that sleeps several times keeps its limit") {
@@ -464,6 +520,55 @@ TEST_CASE("destroying it waits for what is in flight") {
         REQUIRE(context.submit(batch));
     }
     CHECK(static_cast<unsigned char>(buffer.back()) == test::temporary_file::content(buffer.size() - 1));
+}
+
+TEST_CASE("end() wakes the threads that sleep with EINVAL, and nothing is usable afterwards") {
+    auto const how = GENERATE(kaio::reaping::ring, kaio::reaping::syscall);
+    kaio::shared_context context(8, {.events = how});
+    event_counter never;
+    kaio::iocb poll = kaio::poll(never.fd, POLLIN);
+    REQUIRE(submit(context, poll));
+    std::atomic<int> awake = 0, wrong = 0, ended = 0;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i)
+        threads.emplace_back([&] {
+            for (;;) {
+                kaio::io_event event;
+                auto const taken = context.wait({&event, 1}); // at most the poll, which is cancelled
+                if (taken) continue;
+                if (taken.error_number() != EINVAL) ++wrong;
+                break;
+            }
+            ++awake;
+        });
+    threads.emplace_back([&] { // never sleeps
+        kaio::io_event event;
+        while (context.usable()) context.reap({&event, 1});
+    });
+    std::this_thread::sleep_for(5ms);
+    for (int i = 0; i < 2; ++i) threads.emplace_back([&] { ended += context.end().has_value(); });
+    for (std::thread& thread : threads) thread.join();
+    CHECK(awake == 4);
+    CHECK(wrong == 0);
+    CHECK(ended == 1); // by one thread
+    CHECK(!context.usable());
+    CHECK(context.end().error_number() == EINVAL);
+    CHECK(context.stop().error_number() == EINVAL);
+    CHECK(context.cancel(poll).error_number() == EINVAL);
+    CHECK(context.submit({}).error_number() == EINVAL);
+    CHECK(context.submit_prefix({}).error_number() == EINVAL);
+}
+
+TEST_CASE("what was ended is destroyed once, and its mark is freed") {
+    test::script script;
+    {
+        scripted_context context(4, {}, test::scripted_kernel(script));
+        CHECK(context.end());
+        CHECK(script.destroys == 1);
+        CHECK(script.marks == 1); // threads may still ask
+    }
+    CHECK(script.destroys == 1);
+    CHECK(script.marks == 0);
 }
 
 TEST_CASE("a child of fork can't use it, and may destroy it") {

@@ -263,7 +263,12 @@ private:
         void give_back() noexcept {
             if (!usable()) return;
             policy.io_destroy(id);
+            forget();
+        }
+        // The context is gone already.
+        void forget() noexcept {
             policy.unmark_process(process);
+            process = &mark_of_nobody;
         }
     };
     using counter = detail::reset_on_move<unsigned>;

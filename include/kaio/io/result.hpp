@@ -155,6 +155,9 @@ public:
         return error_ == 0 ? std::error_code() : std::error_code(error_, category<T>(0));
     }
 
+    // The errno as a number, and 0 if there is a T.
+    int error_number() const noexcept { return error_; }
+
     // The T, which must be there.
     T& operator*() & noexcept { return checked(); }
     const T& operator*() const& noexcept { return checked(); }
@@ -226,6 +229,9 @@ public:
 
     // The errno, in the system category; no error if all went well.
     std::error_code error() const noexcept { return std::error_code(error_, std::system_category()); }
+
+    // The errno as a number, and 0 if all went well.
+    int error_number() const noexcept { return error_; }
 
     // Errors: throws std::system_error with error(); `call` begins its text, so it names what was tried.
     void value(const char* call = "kaio") const {

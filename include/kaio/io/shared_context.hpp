@@ -9,7 +9,8 @@
 //         unsigned const count = context.wait(events).value("wait"); // each event comes to one thread
 //         for (kaio::io_event const& event : kaio::view<kaio::io_event>(events).first(count)) handle(event);
 //     }
-// Any thread may call any member at any time, but for moving and destroying it. No call allocates.
+// Any thread may call any member at any time, but for moving and destroying it; end() is for a context that is in use.
+// No call allocates.
 //
 // What it costs: submit() has no lock, and counts with an atomic addition. wait() and reap() lock one mutex, which no
 // thread holds while it sleeps or makes a system call. A thread that sleeps takes its events in the kernel, and another
@@ -41,8 +42,8 @@
 namespace kaio {
 inline namespace KAIO_BUILD {
 
-// It can be moved, with the requests that are in flight, while no thread uses it and before the first stop(). In a
-// child made by fork, and after moving from it, every call returns EINVAL.
+// It can be moved, with the requests that are in flight, while no thread uses it and before the first stop() or end().
+// In a child made by fork, and after moving from it, every call returns EINVAL.
 //
 // The destructor waits for the requests in flight, as that of a context does. REQUIRES: no thread uses it
 template <class Kernel = linux_kernel> class basic_shared_context {
@@ -55,7 +56,7 @@ public:
     static result<basic_shared_context> try_make(unsigned capacity, context_options options = {},
                                                  Kernel kernel = {}) noexcept {
         result<basic_context<Kernel>> made = basic_context<Kernel>::try_make(capacity, options, std::move(kernel));
-        if (!made) return failure(made.error());
+        if (!made) return failure(made.error_number());
         int const waker = made->get_kernel().open_waker();
         if (waker < 0) return failure(-waker);
         return basic_shared_context(std::move(*made), waker);
@@ -65,6 +66,7 @@ public:
     basic_shared_context& operator=(basic_shared_context&&) = delete;
     ~basic_shared_context() {
         if (waker_ != no_waker) context_.get_kernel().close_waker(waker_);
+        if (ended_) context_.owned_.forget();
     }
 
     // As basic_context::submit. A request may complete, and another thread take its event, before this returns.
@@ -77,6 +79,12 @@ public:
             if (!answer) return {accepted, answer.error_number()};
         }
         return {accepted, 0};
+    }
+
+    // As basic_context::submit_prefix.
+    submission submit_prefix(view<iocb* const> batch) noexcept {
+        if (!usable()) return {0, EINVAL};
+        return batch.empty() ? submission(0, 0) : submit_counted(batch);
     }
 
     // Takes the events that are there, at most as many as fit, and returns their number. It never waits. System calls:
@@ -95,29 +103,14 @@ public:
     // else an io_getevents or io_pgetevents, and if `min` is more than 1 another after each sleep.
     result<unsigned> wait(view<io_event> events, unsigned min = 1, duration limit = {},
                           const sigset_t* mask = nullptr) noexcept {
-        if (!usable() || min > events.size()) return failure(EINVAL);
-        Kernel& policy = context_.owned_.policy;
-        policy.look();
-        bool const clocked = min > 1 && !limit.is_unlimited();
-        std::int64_t const began = clocked ? policy.now() : 0;
-        for (unsigned taken = 0;;) {
-            if (enter_kernel(events, taken, min)) return taken;
-            // One event is enough to end a sleep: then the event of stop() is, too.
-            bool const sleeps = taken < min && !stopped();
-            completion_ring const& ring = context_.ring_;
-            long more = 0;
-            if (sleeps || !ring.trusted() || ring.has_events())
-                more = context_.io_getevents(events.subspan(taken), sleeps, sleeps ? limit : duration::zero(), mask);
-            bool woken = false;
-            if (more > 0) taken += keep(events.subspan(taken), static_cast<unsigned>(more), woken);
-            leave_kernel(woken);
-            if (more < 0 && taken == 0) return failure(static_cast<int>(-more));
-            if (more <= 0 || woken || taken >= min || !sleeps) return taken;
-            if (clocked) {
-                std::int64_t const left = limit.ns() - (policy.now() - began);
-                limit = duration::from_ns(left > 0 ? left : 0);
-            }
-        }
+        return wait_in_sleeps(1, events, min, limit, mask); // so the event of stop() ends each
+    }
+
+    // The same with one sleep at most, from which the kernel wakes the thread when there is enough (6.8). stop() may not
+    // end it.
+    result<unsigned> wait_once(view<io_event> events, unsigned min = 1, duration limit = {},
+                               const sigset_t* mask = nullptr) noexcept {
+        return wait_in_sleeps(min, events, min, limit, mask);
     }
 
     // Ends every wait, now and until restart(): they return the events that are there and do not sleep. The requests in
@@ -134,8 +127,24 @@ public:
     void restart() noexcept { __atomic_store_n(&stopping_, false, __ATOMIC_SEQ_CST); }
     bool stopped() const noexcept { return __atomic_load_n(&stopping_, __ATOMIC_SEQ_CST); }
 
+    // Ends the context, which other threads may be using: those that sleep return EINVAL, and so does every later call.
+    // It waits for requests as the destructor does. The object stays until it is destroyed.
+    // Errors: EINVAL if it is not usable, or another thread was first; then it does not wait. System calls: io_destroy.
+    result<void> end() noexcept {
+        {
+            lock const held(mutex_);
+            if (!usable()) return failure(EINVAL);
+            __atomic_store_n(&ended_, true, __ATOMIC_RELAXED);
+            context_.ring_ = completion_ring(); // the kernel takes its memory away
+        }
+        context_.owned_.policy.io_destroy(context_.owned_.id);
+        return {};
+    }
+
     // As basic_context::cancel.
-    result<void> cancel(iocb& block) noexcept { return context_.cancel(block); }
+    result<void> cancel(iocb& block) noexcept {
+        return usable() ? context_.cancel(block) : result<void>(failure(EINVAL));
+    }
 
     // The number of requests that the context was made for. The kernel may take more, which is not to be relied on.
     unsigned capacity() const noexcept { return context_.capacity(); }
@@ -153,8 +162,8 @@ public:
         return context_.uses_ring();
     }
 
-    // False in a forked child, and for a context that was moved from.
-    bool usable() const noexcept { return context_.usable(); }
+    // False in a forked child, after end(), and for a context that was moved from.
+    bool usable() const noexcept { return context_.usable() && !__atomic_load_n(&ended_, __ATOMIC_RELAXED); }
 
     const Kernel& get_kernel() const noexcept { return context_.get_kernel(); }
 
@@ -205,9 +214,37 @@ private:
         return answer;
     }
 
+    // Sleeps for `portion` events at once, or for what is missing to `min`.
+    result<unsigned> wait_in_sleeps(unsigned portion, view<io_event> events, unsigned min, duration limit,
+                                    const sigset_t* mask) noexcept {
+        if (!usable() || min > events.size()) return failure(EINVAL);
+        Kernel& policy = context_.owned_.policy;
+        policy.look();
+        bool const clocked = min > portion && !limit.is_unlimited();
+        std::int64_t const began = clocked ? policy.now() : 0;
+        for (unsigned taken = 0;;) {
+            bool there = false;
+            if (enter_kernel(events, taken, min, there)) return taken;
+            bool const sleeps = taken < min && !stopped();
+            unsigned const least = !sleeps ? 0 : portion < min - taken ? portion : min - taken;
+            long more = 0;
+            if (sleeps || there)
+                more = context_.io_getevents(events.subspan(taken), least, sleeps ? limit : duration::zero(), mask);
+            bool woken = false;
+            if (more > 0) taken += keep(events.subspan(taken), static_cast<unsigned>(more), woken);
+            leave_kernel(woken);
+            if (more < 0 && taken == 0) return failure(static_cast<int>(-more));
+            if (more <= 0 || woken || taken >= min || !sleeps || portion == min) return taken;
+            if (clocked) {
+                std::int64_t const left = limit.ns() - (policy.now() - began);
+                limit = duration::from_ns(left > 0 ? left : 0);
+            }
+        }
+    }
+
     // Takes events from the ring behind the first `taken`, if no thread takes any in the kernel. Returns true if those
-    // are `min`. If not, the caller is counted as one that takes events in the kernel.
-    bool enter_kernel(view<io_event> events, unsigned& taken, unsigned min) noexcept {
+    // are `min`. If not, the caller is counted as one that takes events in the kernel, where some may be `there`.
+    bool enter_kernel(view<io_event> events, unsigned& taken, unsigned min, bool& there) noexcept {
         lock const held(mutex_);
         completion_ring& ring = context_.ring_;
         if (__atomic_load_n(&in_kernel_, __ATOMIC_ACQUIRE) == 0 && ring.trusted()) {
@@ -217,6 +254,7 @@ private:
             taken += keep(events.subspan(taken), ring.take(events.data() + taken, room, most), woken);
             if (taken >= min && ring.trusted()) return true;
         }
+        there = !ring.trusted() || ring.has_events();
         // Before it looks whether it is to stop: either it sees that, or stop() sees it.
         __atomic_add_fetch(&in_kernel_, 1, __ATOMIC_SEQ_CST);
         return false;
@@ -261,6 +299,7 @@ private:
     counter wakes_{};          // of the requests in flight, those that wake
     bool stopping_ = false;    // waits do not sleep
     bool wake_failed_ = false; // a thread that is to stop may be asleep
+    bool ended_ = false;       // by end(), under the mutex
     mutex mutex_{};            // of who takes events from the ring; no event is taken there while
     unsigned in_kernel_ = 0;   // so many threads may take some in the kernel; grows only under the mutex
 };

@@ -14,6 +14,7 @@ FLOORS = ("version.hpp", "sys", "io", "loop", "coro")
 # Beside the floors: from where another folder, or a header at the top, may include.
 BESIDE = {
     "sim": ("sim", "sys", "io"),
+    "compat": ("compat", "sys", "io"),
     "kaio.hpp": FLOORS,
 }
 FOREIGN = ("libaio.h", "liburing.h", "linux/aio_abi.h")  # kaio has its own layouts and needs no library
@@ -133,6 +134,8 @@ TREES = {
     "an indented include": ({"io/a.hpp": "", "sys/b.hpp": "  #  include <kaio/io/a.hpp>"}, "sys/b.hpp"),
     "a floor that includes the umbrella": ({"kaio.hpp": "", "coro/a.hpp": "#include <kaio/kaio.hpp>"}, "coro/a.hpp"),
     "an umbrella with the simulation": ({"sim/a.hpp": "", "kaio.hpp": "#include <kaio/sim/a.hpp>"}, "kaio.hpp"),
+    "an umbrella with an adapter": ({"compat/a.hpp": "", "kaio.hpp": "#include <kaio/compat/a.hpp>"}, "kaio.hpp"),
+    "a floor with an adapter": ({"compat/a.hpp": "", "io/b.hpp": "#include <kaio/compat/a.hpp>"}, "io/b.hpp"),
     "libaio": ({"sys/a.hpp": "#include <libaio.h>"}, "libaio.h"),
     "liburing": ({"sys/a.hpp": '#include "liburing.h"'}, "liburing.h"),
     "the kernel's header": ({"sys/a.hpp": "#include <linux/aio_abi.h>"}, "aio_abi.h"),

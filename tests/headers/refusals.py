@@ -45,7 +45,7 @@ def knows(flag):
 
 
 headers = [header for header in report.headers(include) if header not in ANYWHERE]
-raw = [header for header in headers if header.startswith(("kaio/sys/", "kaio/io/")) and header not in CPP20_TOO]
+raw = [header for header in headers if header.startswith(("kaio/sys/", "kaio/io/", "kaio/compat/")) and header not in CPP20_TOO]
 cases = [(f"{header} as C++17", says_nothing(header, "-std=c++17", "-pedantic-errors", "-Wall", "-Wextra")) for header in raw]
 cases += [(f"{header} as C++17", says(CPP20, header, "-std=c++17")) for header in headers if header not in raw]
 cases += [("kaio/io/context.hpp as C++14", says(CPP17, "kaio/io/context.hpp", "-std=c++14"))]

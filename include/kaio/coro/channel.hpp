@@ -40,9 +40,11 @@ public:
             detail::end_program("kaio: a channel was destroyed while coroutines wait for it\n");
     }
 
+    // How many values it keeps while nobody receives them.
     std::size_t capacity() const noexcept { return values_.capacity(); }
     // Values that were sent and not received.
     std::size_t size() const noexcept { return values_.size(); }
+    // True after close().
     bool closed() const noexcept { return closed_; }
 
     // `co_await` of it returns true when the channel has the value, or false if it is closed before it has. The value

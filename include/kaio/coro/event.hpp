@@ -26,6 +26,7 @@ public:
             detail::end_program("kaio: an event was destroyed while coroutines wait for it\n");
     }
 
+    // True from set() until reset().
     bool is_set() const noexcept { return set_; }
 
     // Until reset, nobody waits. Resumes all that wait now, on the caller's stack, even if one of them resets the

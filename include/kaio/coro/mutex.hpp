@@ -36,6 +36,7 @@ public:
     // A coroutine that throws where this resumes it ends the program. A task does not throw there.
     ~mutex_guard() { unlock(); }
 
+    // True if it holds the mutex: not after unlock() or moving from it.
     explicit operator bool() const noexcept { return mutex_ != nullptr; }
 
     // Unlocks now, and resumes the coroutine that waits next, on the caller's stack. Without a mutex it does nothing.
@@ -62,6 +63,7 @@ public:
             detail::end_program("kaio: a mutex was destroyed while it is locked\n");
     }
 
+    // True if a coroutine holds it, or it is on its way to one that waits.
     bool is_locked() const noexcept { return locked_; }
 
     // Returns a guard that has the mutex, or false if another has it or waits for it.

@@ -28,6 +28,7 @@ struct std_move_the_task_that_is_awaited; // stands in the error for `co_await t
 template <class T = void>
 class [[nodiscard("kaio: a task does not run until it is awaited, spawned or passed to sync_wait")]] task {
 public:
+    // For the compiler.
     using promise_type = detail::task_promise<T>;
 
     // No task, as after moving from it.

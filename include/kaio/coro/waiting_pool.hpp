@@ -83,6 +83,7 @@ public:
     // A buffer that is free and that nobody waits for, or a handle without one (false).
     [[nodiscard]] buffer try_acquire() noexcept { return free_.try_acquire() ? buffer(*this) : buffer(); }
 
+    // The number of buffers, free or not.
     std::uint32_t count() const noexcept { return pool_.count(); }
     // Buffers that can be had without waiting.
     std::size_t available() const noexcept { return free_.available(); }

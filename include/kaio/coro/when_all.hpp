@@ -19,6 +19,7 @@ namespace kaio::inline KAIO_BUILD {
 
 // Stands for what a task<void> returns, where there must be a value.
 struct nothing {
+    // One is as good as another.
     friend bool operator==(nothing, nothing) = default;
 };
 

@@ -22,12 +22,13 @@ template <class T, std::size_t Alignment = 4096> class aligned_allocator {
     static_assert(Alignment != 0 && (Alignment & (Alignment - 1)) == 0, "kaio: an alignment must be a power of two");
 
 public:
+    // What it allocates, and at which alignment in bytes: that of T if it is the larger one.
     using value_type = T;
     static constexpr std::align_val_t alignment{Alignment > alignof(T) ? Alignment : alignof(T)};
 
     // allocator_traits can't rebind by itself, because Alignment is not a type.
     template <class U> struct rebind {
-        using other = aligned_allocator<U, Alignment>;
+        using other = aligned_allocator<U, Alignment>; // for elements of another type
     };
 
     constexpr aligned_allocator() noexcept = default;
@@ -53,6 +54,7 @@ public:
 #endif
     }
 
+    // Equal always: one frees what another has allocated.
     template <class U>
     friend constexpr bool operator==(const aligned_allocator&, const aligned_allocator<U, Alignment>&) noexcept {
         return true;

@@ -49,6 +49,7 @@ public:
         return buffer;
     }
 
+    // The first of size() bytes, at an address of the alignment; null if it was moved from.
     std::byte* data() noexcept { return data_.get(); }
     const std::byte* data() const noexcept { return data_.get(); }
 
@@ -60,6 +61,7 @@ public:
     std::size_t capacity() const noexcept { return capacity_; }
     view<std::byte> storage() noexcept { return {data(), capacity_}; }
 
+    // The size() bytes as a range.
     std::byte* begin() noexcept { return data(); }
     std::byte* end() noexcept { return data() + size_; }
     const std::byte* begin() const noexcept { return data(); }

@@ -29,6 +29,7 @@
 
 namespace kaio::inline KAIO_BUILD {
 
+// How a pool gets its memory.
 struct buffer_pool_options {
     // Asks for huge pages of 2 MiB: those that are set aside (vm.nr_hugepages), else transparent ones. Where there are
     // none, or a cgroup grants none (hugetlb.2MB.max), ordinary pages serve, and buffer_pool::huge_pages() is false.
@@ -114,6 +115,7 @@ public:
         return pooled_buffer({header, index});
     }
 
+    // How many buffers it has, and how many of them are free. A pool that was moved from has none.
     std::uint32_t count() const noexcept { return header_ ? header_.get()->count : 0; }
     std::uint32_t available() const noexcept { return header_ ? header_.get()->free_count : 0; }
 

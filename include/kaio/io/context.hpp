@@ -36,11 +36,12 @@ enum class reaping {
     syscall,   // by io_getevents
 };
 
+// How a context is made and takes its events.
 struct context_options {
     // If fs.aio-max-nr leaves no room for the capacity, half of it is tried, then half of that, but no less than this.
     // capacity() returns what it became. 0: all or nothing.
     unsigned at_least = 0;
-    reaping events = reaping::automatic;
+    reaping events = reaping::automatic; // how events are taken
 };
 
 // What became of a batch. The kernel took the first accepted() requests, and they will complete. If there is an
@@ -52,8 +53,12 @@ public:
 
     // True if no request was refused.
     constexpr explicit operator bool() const noexcept { return error_ == 0; }
+
+    // How many were accepted, which is also the number of the one that was refused.
     constexpr unsigned accepted() const noexcept { return accepted_; }
     constexpr unsigned failed() const noexcept { return accepted_; }
+
+    // Why it was refused. No error, or 0, if none was.
     std::error_code error() const noexcept { return std::error_code(error_, std::system_category()); }
     constexpr int error_number() const noexcept { return error_; }
 
@@ -230,6 +235,7 @@ public:
     // The mark of the process whose context this is, see sys/process.hpp. It stays readable in children.
     const unsigned* process_mark() const noexcept { return owned_.process; }
 
+    // The policy that makes its system calls.
     const Kernel& get_kernel() const noexcept { return owned_.policy; }
 
     // The category of try_make's errors.
@@ -364,7 +370,7 @@ private:
     completion_ring ring_{};
 };
 
-using context = basic_context<>;
+using context = basic_context<>; // on Linux
 
 } // namespace KAIO_BUILD
 } // namespace kaio

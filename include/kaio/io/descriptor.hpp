@@ -43,6 +43,7 @@ public:
             }
     }
 
+    // The descriptor, as open(2) returns it.
     constexpr int fd() const noexcept { return fd_; }
 
     // True if direct I/O accepts these, and for an int, which knows no alignment.

@@ -16,6 +16,7 @@ inline namespace KAIO_BUILD {
 
 class duration {
 public:
+    // ns() of a duration without a limit.
     static constexpr std::int64_t unlimited = INT64_MAX;
 
     // Forever.

@@ -80,7 +80,10 @@ public:
         return file(fd, (flags & O_DIRECT) != 0);
     }
 
+    // The descriptor, or -1 for no file.
     int fd() const noexcept { return fd_.get(); }
+
+    // False for no file.
     explicit operator bool() const noexcept { return fd() >= 0; }
 
     // Returns the descriptor and forgets it: it is the caller's to close.

@@ -32,6 +32,7 @@ public:
                                             int> = 0>
     constexpr file_offset(const Other& offset) noexcept : value_(offset) {}
 
+    // The offset in bytes.
     constexpr std::int64_t value() const noexcept { return value_; }
 
 private:

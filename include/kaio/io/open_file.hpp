@@ -25,6 +25,7 @@ inline namespace KAIO_BUILD {
 struct file_alignment {
     std::uint32_t memory; // of the buffer's address
     std::uint32_t offset; // of the offset in the file, and of the length
+    // Equal if both numbers are.
     friend constexpr bool operator==(const file_alignment& a, const file_alignment& b) noexcept {
         return a.memory == b.memory && a.offset == b.offset;
     }

@@ -32,7 +32,10 @@ public:
     owning(const Work& described, Buffer&& handed_over) noexcept(std::is_nothrow_move_constructible_v<Buffer>)
         : work_(described), buffer_(std::move(handed_over)) {}
 
+    // The request or transfer, which names the buffer where it was when this was made.
     const Work& work() const noexcept { return work_; }
+
+    // The buffer, which is here until this is submitted.
     [[gnu::__always_inline__]] Buffer& buffer() noexcept { return buffer_; }
 
     // The modifiers of kaio::request.

@@ -82,6 +82,7 @@ public:
     // The kernel's word as it is.
     constexpr std::int64_t res() const noexcept { return res_; }
 
+    // Equal if the kernel said the same.
     friend constexpr bool operator==(io_result a, io_result b) noexcept { return a.res_ == b.res_; }
     friend constexpr bool operator!=(io_result a, io_result b) noexcept { return !(a == b); }
 
@@ -101,6 +102,7 @@ public:
     // The error of another result, which must have failed.
     explicit failure(std::error_code error) noexcept : failure(error.value()) {}
 
+    // The errno.
     constexpr int error_number() const noexcept { return error_; }
 
 private:
@@ -114,9 +116,14 @@ template <class T> class [[nodiscard]] result {
     static constexpr bool copy_assignable = copyable && std::is_copy_assignable_v<T>;
 
 public:
+    // A value.
     result(T value) noexcept(nothrow_move) : error_(0) { ::new (address()) T(std::move(value)); }
+
+    // An error.
     result(failure why) noexcept : error_(why.error_number()) {}
 
+    // Copied and assigned as its value is, as far as that can be. One that was moved from keeps a value that was moved
+    // from.
     result(result&& other) noexcept(nothrow_move) : error_(other.error_) {
         if (error_ == 0) ::new (address()) T(std::move(other.value_));
     }
@@ -220,7 +227,10 @@ private:
 // Nothing, or an error.
 template <> class [[nodiscard]] result<void> {
 public:
+    // Success.
     result() noexcept = default;
+
+    // An error.
     result(failure why) noexcept : error_(why.error_number()) {}
 
     // True if there is no error.

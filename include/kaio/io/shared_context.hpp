@@ -62,6 +62,7 @@ public:
         return basic_shared_context(std::move(*made), waker);
     }
 
+    // For passing a new context on. REQUIRES: no thread is in it.
     basic_shared_context(basic_shared_context&& other) noexcept = default;
     basic_shared_context& operator=(basic_shared_context&&) = delete;
     ~basic_shared_context() {
@@ -165,6 +166,7 @@ public:
     // False in a forked child, after end(), and for a context that was moved from.
     bool usable() const noexcept { return context_.usable() && !__atomic_load_n(&ended_, __ATOMIC_RELAXED); }
 
+    // The policy that makes its system calls.
     const Kernel& get_kernel() const noexcept { return context_.get_kernel(); }
 
     // The category of try_make's errors.
@@ -304,7 +306,7 @@ private:
     unsigned in_kernel_ = 0;   // so many threads may take some in the kernel; grows only under the mutex
 };
 
-using shared_context = basic_shared_context<>;
+using shared_context = basic_shared_context<>; // on Linux
 
 } // namespace KAIO_BUILD
 } // namespace kaio

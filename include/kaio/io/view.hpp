@@ -57,6 +57,7 @@ public:
                                int> = 0>
     constexpr view(Range&& range) noexcept : data_(std::data(range)), size_(std::size(range)) {}
 
+    // As for std::span.
     constexpr T* data() const noexcept { return data_; }
     constexpr std::size_t size() const noexcept { return size_; }
     constexpr std::size_t size_bytes() const noexcept { return size_ * sizeof(T); }

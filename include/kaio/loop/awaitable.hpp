@@ -52,6 +52,7 @@ class [[nodiscard("kaio: nothing is submitted until it is awaited: co_await loop
     static constexpr bool owns = detail::is_owning<What>;
 
 public:
+    // A request, a transfer or a timer, or what owns its buffer.
     using submits = What;
 
     awaitable(Core& loop, const request& submitted) noexcept
@@ -98,8 +99,8 @@ public:
 #endif
     }
 
+    // For `co_await`: the operation is submitted when the coroutine has been suspended.
     static constexpr bool await_ready() noexcept { return false; }
-
     template <class Coroutine> void await_suspend(Coroutine frame) noexcept {
         core_of(*this).complete = &complete<Coroutine>;
         frame_ = frame.address();

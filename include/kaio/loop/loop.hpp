@@ -45,13 +45,14 @@ template <class Function> class owned_post;      // kaio/loop/owned_post.hpp has
 template <class Handler> class posted_operation; // kaio/loop/posted_request.hpp has these
 template <class Core, class Home, class What> class posted_awaitable;
 
+// How a loop waits, and how its context is made.
 struct loop_options {
     // How long, at most, to spin before sleeping in the kernel: to look busily at the empty ring. That costs CPU, and
     // saves the time of falling asleep and waking up. Within this bound the loop finds out by itself how much pays.
     // duration::zero(): sleep at once. duration(): never sleep, and with a trusted ring never make a system call to
     // wait (without one, each look is an io_getevents).
     duration spin_limit = duration::from_ns(100'000);
-    context_options setup = {};
+    context_options setup = {}; // of its context
 };
 
 // What can be submitted to a loop: a request, fully(request), or a timer (`after(100ms)`). One that owns its buffer
@@ -330,6 +331,7 @@ public:
     // False in a forked child, and for a loop that was moved from.
     bool usable() const noexcept { return core_.context.usable(); }
 
+    // What is told of each submission, batch, wait and completion: kaio/loop/observer.hpp.
     Observer& observer() noexcept { return core_.observer; }
 
     // For kaio's own headers: a loop as its machinery sees it.
@@ -343,6 +345,7 @@ public:
     // Ends that, if it is this one that is attached.
     void detach(int eventfd) noexcept { core_.detach(eventfd); }
 
+    // `ready`: poll at once. `deadline`: poll then at the latest, in CLOCK_MONOTONIC's nanoseconds.
     using prepared = detail::prepared_wait;
     // Flushes, and has posts add 1 to the eventfd from here on. System calls: flush's. REQUIRES: usable()
     prepared prepare_to_wait() noexcept { return core_.prepare_to_wait(); }
@@ -368,6 +371,6 @@ private:
     core core_; // all that the loop is made of
 };
 
-using loop = basic_loop<>;
+using loop = basic_loop<>; // on Linux, observed by nobody
 
 } // namespace kaio

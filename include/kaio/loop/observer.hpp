@@ -21,8 +21,10 @@ enum class helper_reason : unsigned char {
     no_nowait,      // the kernel can't say so for this file
 };
 
+// Reports nothing.
 struct no_observer {};
 
+// Counts, from the beginning on. Times are in nanoseconds.
 struct loop_counters {
     std::uint64_t submissions = 0;      // requests given to submit
     std::uint64_t completions = 0;      // handlers called
@@ -30,12 +32,15 @@ struct loop_counters {
     std::uint64_t waits = 0;            // waits that ended in a system call
     std::uint64_t completed_inside = 0; // events that came while the loop was inside io_submit (needs a trusted ring)
     std::int64_t submit_ns = 0;         // time inside io_submit
-    std::int64_t longest_submit_ns = 0;
-    std::uint64_t would_block = 0; // requests that helpers have submitted, by their helper_reason
+    std::int64_t longest_submit_ns = 0; // the longest of these times
+
+    // Requests that helpers have submitted, by their helper_reason.
+    std::uint64_t would_block = 0;
     std::uint64_t known_to_block = 0;
     std::uint64_t no_nowait = 0;
     std::uint64_t offloads = 0; // functions that were offloaded
 
+    // The loop calls these.
     void on_submit() noexcept { ++submissions; }
     void on_complete() noexcept { ++completions; }
     void on_batch(unsigned /*accepted*/, unsigned inside, std::int64_t ns) noexcept {

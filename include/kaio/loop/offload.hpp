@@ -195,6 +195,7 @@ offload_awaitable final : private detail::offload_call<Core, Function> {
     using base = detail::offload_call<Core, Function>;
 
 public:
+    // Made by basic_loop::offload.
     template <class F> offload_awaitable(Core& core, F&& function) : base(core, std::forward<F>(function), nullptr) {}
     // For coroutine types that keep what they await, or wrap it. REQUIRES: `other` has not been awaited
     offload_awaitable(offload_awaitable&& other) noexcept(std::is_nothrow_move_constructible_v<Function>)
@@ -208,8 +209,8 @@ public:
             destroyed_too_early();
     }
 
+    // For `co_await`: the function starts when the coroutine has been suspended.
     static constexpr bool await_ready() noexcept { return false; }
-
     template <class Coroutine> void await_suspend(Coroutine frame) noexcept {
         this->call = &resume<Coroutine>;
         frame_ = frame.address();

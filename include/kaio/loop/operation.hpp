@@ -41,9 +41,11 @@ public:
     friend detail::operation_core& core_of(operation& operation) noexcept { return operation; }
 
 protected:
+    // `function` is called on completion.
     explicit operation(completion function) noexcept : operation_core(function) {}
     ~operation() = default;
 
+    // The operation whose machinery this is.
     static operation& of(operation_core& core) noexcept { return static_cast<operation&>(core); }
     using operation_core::busy, operation_core::set_idle;
 
@@ -79,6 +81,7 @@ public:
     // Ends the program with a message if the operation has been submitted and has not completed.
     ~owned_operation() { expect_idle(); }
 
+    // The handler, which stays here.
     Handler& handler() noexcept { return handler_; }
 
 private:
@@ -98,11 +101,15 @@ template <class Handler> owned_operation(Handler) -> owned_operation<Handler>;
 // A request that is not fully() may be submitted too: then the result is that of one transfer.
 template <transfer_handler Handler> class owned_operation<Handler> final : public operation {
 public:
+    // `handler(transfer_result)` is called on completion, inside the loop's poll or run.
     explicit owned_operation(Handler handler) : operation(&complete_part), handler_(std::move(handler)) {}
     owned_operation(const owned_operation&) = delete; // -Weffc++ does not see that the base says so
     owned_operation& operator=(const owned_operation&) = delete;
+
+    // Ends the program with a message if the operation has been submitted and has not completed.
     ~owned_operation() { expect_idle(); }
 
+    // The handler, which stays here.
     Handler& handler() noexcept { return handler_; }
 
     // For kaio's own headers: it begins a whole transfer, of which `loop` (the loop's core) starts the parts.

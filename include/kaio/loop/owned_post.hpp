@@ -22,6 +22,7 @@ template <class Function> class owned_post final : private detail::kept_post {
     static_assert(std::is_invocable_v<Function&>, "kaio: what is posted must be callable with no argument");
 
 public:
+    // `function()` is called by the loop's thread, inside poll or run.
     explicit owned_post(Function function) : kept_post(&run), function_(std::move(function)) {}
     owned_post(const owned_post&) = delete; // -Weffc++ does not see that the base says so
     owned_post& operator=(const owned_post&) = delete;
@@ -32,6 +33,7 @@ public:
                        "been called, or let the loop be destroyed first\n");
     }
 
+    // The function, which stays here.
     Function& function() noexcept { return function_; }
 
     // For basic_loop::post. `Core` is the loop's.

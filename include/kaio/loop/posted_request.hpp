@@ -39,6 +39,7 @@ template <class Handler> class posted_operation final : private detail::kept_pos
     using result_type = std::conditional_t<whole, transfer_result, io_result>;
 
 public:
+    // `handler(result)` is called on completion, inside poll or run of the loop that basic_loop::post says.
     explicit posted_operation(Handler handler)
         : kept_post(nullptr), handler_(std::move(handler)), operation_(completion{this}) {}
     posted_operation(const posted_operation&) = delete; // -Weffc++ does not see that the base says so
@@ -50,6 +51,7 @@ public:
                        "until it has completed, or let them be destroyed first\n");
     }
 
+    // The handler, which stays here.
     Handler& handler() noexcept { return handler_; }
 
     // For basic_loop::post. `Core` is the loop's, and `Home` that of the loop it came from.
@@ -152,6 +154,7 @@ class [[nodiscard("kaio: nothing is posted until it is awaited: co_await loop.po
     };
 
 public:
+    // Made by basic_loop::post.
     template <class W>
     posted_awaitable(Core& core, Home& home,
                      W&& what) noexcept(noexcept(awaitable<Core, What>(core, std::forward<W>(what))))
@@ -166,6 +169,7 @@ public:
                        "until it has completed, or let them be destroyed first\n");
     }
 
+    // For `co_await`.
     static constexpr bool await_ready() noexcept { return false; }
 
     // Returns false if it can't be posted.

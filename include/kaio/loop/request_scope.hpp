@@ -154,11 +154,13 @@ public:
 
     // State -------------------------------------------------------------------------------------------------------
 
+    // True once close() was called: nothing is accepted any more.
     bool is_closed() const noexcept { return (count_ & open) == 0; }
 
     // What was submitted through it and has not completed, tasks and holds included.
     std::size_t pending() const noexcept { return count_ & ~open; }
 
+    // The loop that it submits to.
     Loop& loop() const noexcept { return loop_; }
 
 private:
@@ -299,7 +301,7 @@ private:
 };
 template <class Loop> basic_request_scope(Loop&) -> basic_request_scope<Loop>;
 
-using request_scope = basic_request_scope<loop>;
+using request_scope = basic_request_scope<loop>; // of a kaio::loop
 
 // Made by basic_request_scope::submit. As an awaitable of the loop, whose rules it has.
 template <class Scope, class What>
@@ -308,8 +310,10 @@ scoped_awaitable final {
     using core = std::remove_reference_t<decltype(core_of(std::declval<Scope&>().loop()))>;
 
 public:
+    // A request, a transfer or a timer, or what owns its buffer.
     using submits = What;
 
+    // Made by basic_request_scope::submit. It may be moved until it is awaited.
     template <class Submitted>
     scoped_awaitable(Scope& scope, Submitted&& what) noexcept
         : scope_(scope), request_(core_of(scope.loop()), std::forward<Submitted>(what)), listed_(may_wait(what)) {}
@@ -318,8 +322,8 @@ public:
     scoped_awaitable(const scoped_awaitable&) = delete;
     scoped_awaitable& operator=(const scoped_awaitable&) = delete;
 
+    // For `co_await`: the request is submitted when the coroutine has been suspended.
     static constexpr bool await_ready() noexcept { return false; }
-
     template <class Coroutine> void await_suspend(Coroutine frame) noexcept {
         request_.await_suspend(frame);
         if (listed_) {
@@ -329,6 +333,7 @@ public:
         scope_.submitted(core_of(scope_.loop_), core_of(request_));
     }
 
+    // Returns what an awaitable of the loop returns.
     [[nodiscard("kaio: the result says whether it failed, and how many bytes were transferred")]] auto
     await_resume() noexcept
         requires(!std::is_same_v<What, timer>)
@@ -376,6 +381,7 @@ template <class Scope>
 class [[nodiscard("kaio: it waits only when it is awaited: co_await scope.closed()")]] closed_awaitable final
     : public operation {
 public:
+    // Made by basic_request_scope::closed.
     explicit closed_awaitable(Scope& scope) noexcept : operation(nullptr), scope_(scope) {}
     // REQUIRES: `other` has not been awaited
     closed_awaitable(closed_awaitable&& other) noexcept : operation(nullptr), scope_(other.scope_) {}
@@ -386,6 +392,7 @@ public:
             destroyed_while_busy();
     }
 
+    // For `co_await`, which returns nothing.
     static constexpr bool await_ready() noexcept { return false; }
     template <class Coroutine> void await_suspend(Coroutine frame) noexcept {
         core_of(*this).complete = &complete<Coroutine>;

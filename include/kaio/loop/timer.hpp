@@ -14,7 +14,7 @@ namespace kaio::inline KAIO_BUILD {
 // completes only when it is cancelled or its loop is destroyed. The clock is CLOCK_MONOTONIC: setting the time of day
 // changes nothing, and the clock stands still while the machine is suspended.
 struct [[nodiscard("kaio: a timer does nothing until it is submitted: loop.submit(after(delay), handler)")]] timer {
-    duration delay;
+    duration delay; // from its submission on
 };
 
 // A timer of `delay`, which is a std::chrono duration or alike.

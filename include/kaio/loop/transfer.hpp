@@ -29,6 +29,7 @@ public:
     // `error` is an errno, 0 for none.
     constexpr transfer_result(std::size_t bytes, int error) noexcept : bytes_(bytes), error_(error) {}
 
+    // True if all went well. Whether or not, bytes() were transferred, and error() says what ended that.
     constexpr explicit operator bool() const noexcept { return error_ == 0; }
     constexpr std::size_t bytes() const noexcept { return bytes_; }
     std::error_code error() const noexcept { return std::error_code(error_, std::system_category()); }
@@ -41,6 +42,7 @@ public:
         return bytes_;
     }
 
+    // Equal if bytes and error are.
     friend constexpr bool operator==(transfer_result, transfer_result) noexcept = default;
 
 private:
@@ -51,8 +53,8 @@ private:
 // Something to submit to a loop, made by fully().
 struct [[nodiscard(
     "kaio: a transfer does nothing until it is submitted: loop.submit(fully(request), handler)")]] whole_transfer {
-    iocb first; // what to begin with
-    detail::transfer_progress progress;
+    iocb first;                         // what to begin with
+    detail::transfer_progress progress; // for kaio's own headers
 };
 
 // A read, write, readv or writev that transfers every byte: short transfers are continued and EINTR is retried. Its

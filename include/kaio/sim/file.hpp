@@ -24,6 +24,7 @@ namespace kaio::inline KAIO_BUILD::sim {
 
 class file {
 public:
+    // As of kaio::file. No other program knows the descriptor.
     int fd() const noexcept { return node_->fd; }
     bool direct() const noexcept { return node_->options.direct; }
     file_alignment alignment() const noexcept { return node_->options.alignment; }

@@ -20,8 +20,10 @@ namespace kaio::inline KAIO_BUILD::sim {
 
 class kernel {
 public:
+    // Its system calls are those of the world.
     kernel(world& world) noexcept : world_(&world) {}
 
+    // As on Linux.
     int io_setup(unsigned events, aio_context_id* id) const noexcept { return world_->io_setup(events, id); }
     // Waits, in virtual time, for disk requests in flight.
     int io_destroy(aio_context_id id) const noexcept { return world_->io_destroy(id); }

@@ -52,6 +52,7 @@ enum class nowait_answer : unsigned char {
     refused_at_submission, // io_submit returns EOPNOTSUPP: FUSE
 };
 
+// What one file is like.
 struct file_options {
     bool direct = false;                   // as with O_DIRECT: requests that are not aligned fail with EINVAL
     file_alignment alignment = {512, 512}; // bytes, powers of two

@@ -18,6 +18,7 @@ class random_source {
 public:
     using result_type = std::uint64_t; // a standard UniformRandomBitGenerator, for std::shuffle and the like
 
+    // The same seed makes the same numbers.
     explicit constexpr random_source(std::uint64_t seed) noexcept : state_(seed) {}
 
     // In parentheses here and elsewhere, because <windows.h> and others define macros min and max.

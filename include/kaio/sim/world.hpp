@@ -33,11 +33,13 @@ class event;
 
 class world {
 public:
+    // The same seed makes the same run.
     explicit world(std::uint64_t seed, sim::options options = {}) : seed_(seed), random_(seed), options_(options) {}
     world(const world&) = delete;
     world& operator=(const world&) = delete;
     ~world() { assert(contexts_.empty() && "kaio: a simulated world was destroyed before a loop or context on it"); }
 
+    // What it was made with.
     std::uint64_t seed() const noexcept { return seed_; }
 
     // For the test's own decisions, so that one number determines all of a run.
@@ -370,11 +372,15 @@ private:
 // Copies name the same event. The world must outlive them.
 class event {
 public:
+    // The descriptor, for poll and notify.
     int fd() const noexcept { return node_->fd; }
+
+    // True if it is readable.
     bool ready() const noexcept { return node_->ready; }
 
     // Makes it readable: polls for POLLIN complete.
     void set() const { world_->signal(*node_); }
+    // Makes it not readable.
     void clear() const noexcept { node_->ready = false; }
 
 private:

@@ -32,6 +32,7 @@ public:
     virtual bool usable() const noexcept = 0;
 
 protected:
+    // For classes that are teams.
     helper_team() noexcept = default;
     helper_team(const helper_team&) = default;
     helper_team& operator=(const helper_team&) = default;

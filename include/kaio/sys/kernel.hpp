@@ -83,6 +83,7 @@ template <class> inline constexpr bool kernel = true; // nothing is checked in C
 
 // Linux, by syscall(2). It is empty and has no state.
 struct linux_kernel {
+    // The system calls, as the concept has them.
     static int io_setup(unsigned events, aio_context_id* id) noexcept {
         return static_cast<int>(checked(::syscall(__NR_io_setup, events, id)));
     }
@@ -133,6 +134,7 @@ struct linux_kernel {
         return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
     }
 
+    // Waits for some tens of nanoseconds, and lets the processor's other thread run.
     static void relax() noexcept {
 #if defined(__x86_64__) || defined(__i386__)
         __builtin_ia32_pause();
@@ -153,9 +155,11 @@ struct linux_kernel {
     }
     static void close_waker(int fd) noexcept { ::syscall(__NR_close, fd); }
 
+    // fcntl(2) with F_GETFL.
     static int status_flags(int fd) noexcept { return static_cast<int>(checked(::fcntl(fd, F_GETFL))); }
     // tmpfs and hugetlbfs have seals, and no other file system has.
     static bool is_in_memory(int fd) noexcept { return ::fcntl(fd, F_GET_SEALS) >= 0; }
+    // readahead(2) and fstat(2).
     static void read_ahead(int fd, std::int64_t offset, std::uint64_t bytes) noexcept {
         (void)::readahead(fd, detail::narrow<off_t>(offset), detail::narrow<std::size_t>(bytes));
     }
@@ -164,9 +168,14 @@ struct linux_kernel {
         return ::fstat(fd, &status) == 0 ? status.st_mode & S_IFMT : 0u;
     }
 
+    // Does nothing: time passes by itself.
     static void look() noexcept {}
+
+    // kaio/sys/process.hpp has these.
     static const unsigned* mark_process() noexcept { return make_process_mark(); }
     static void unmark_process(const unsigned* mark) noexcept { free_process_mark(mark); }
+
+    // madvise(2) with MADV_DONTFORK.
     static void keep_from_children(void* memory, std::size_t size) noexcept {
         (void)::madvise(memory, size, MADV_DONTFORK);
     }

@@ -44,6 +44,7 @@
 #endif
 #undef KAIO_HAS_FEATURE
 
+// Nothing with exceptions, for they are usual.
 #if defined(__cpp_exceptions)
 #define KAIO_EXCEPTIONS
 #else

@@ -13,7 +13,6 @@ A comment before a block, such as <!-- fragment -->, says what the block is:
     sh: by hand            commands that need root, a disk of their own, or long. The files that they name exist
     text                   what the program or the commands above print, exactly
     text: like             the same, but numbers may differ
-    text: from FILE        lines of a file in the tree, in its order
     text: drawing          nothing; a translation has its own
 
 A page in docs/guide/zh has the same blocks as the page in docs/guide, but for its drawings.
@@ -44,7 +43,7 @@ MARKS = {
     "cpp": ("", "warnings", "fragment"),
     "c": ("", "warnings", "fragment"),
     "sh": ("", "by hand"),
-    "text": ("", "like", "from", "drawing"),
+    "text": ("", "like", "drawing"),
 }
 
 # What a fragment may use that is no part of a program: the things that a reader of kaio's pages knows by their names.
@@ -89,12 +88,8 @@ class Block:
     page: Path
     line: int
     language: str
-    mark: str  # as MARKS has them, with the file of `from`
+    mark: str  # as MARKS has them
     text: str
-
-    @property
-    def kind(self):
-        return self.mark.split()[0] if self.language == "text" and self.mark else self.mark
 
     @property
     def place(self):
@@ -163,37 +158,39 @@ def same(said, wanted, like):
     return said == wanted
 
 
-def run_page(page):
-    """Runs the page's blocks in turn, in one folder. Returns how many ran, or what is wrong."""
-    all_blocks, ran, skipped = blocks(page), 0, None
-    with tempfile.TemporaryDirectory(dir=os.getcwd()) as name:
-        folder = Path(name)
-        for linked in ("include", "docs", "tests"):
-            (folder / linked).symlink_to(ROOT / linked)
-        for block, after in zip(all_blocks, [*all_blocks[1:], None]):
-            if not block.runs:
-                continue
-            try:
-                if block.language == "sh":
-                    # The page's own compiler commands are for everybody; here the compiler is the build's.
-                    script = re.sub(r"^g\+\+(?= )", shlex.join(COMPILER), block.text, flags=re.M)
-                    done = command("bash", "-e", "-c", script, folder=folder)
-                else:
-                    done = command(compile_program(block, folder), folder=folder)
-            except report.Skip as skip:
-                skipped = skip
-                continue
-            if done.returncode != 0 or done.stderr:
-                return f"{block.place}: exit status {done.returncode}\n{done.stdout}{done.stderr}"
-            if after and after.language == "text" and after.kind in ("", "like"):
-                if not same(done.stdout, after.text, after.kind == "like"):
-                    return f"{block.place} prints\n{done.stdout}and {after.place} says\n{after.text}"
-            elif done.stdout:
-                return f"{block.place}: the page does not show what it prints:\n{done.stdout}"
-            ran += 1
-    if skipped and ran == 0:
-        raise skipped
-    return ran or None
+@cache
+def folder_of(page):
+    """Where the page's programs lie and its commands are run. It goes with this program."""
+    temporary = tempfile.TemporaryDirectory(dir=os.getcwd())
+    for linked in ("include", "docs", "tests"):
+        Path(temporary.name, linked).symlink_to(ROOT / linked)
+    return temporary
+
+
+def run(block, after):
+    """Runs the block, and compares what it prints with what the page has in the block after it."""
+    folder = Path(folder_of(block.page).name)
+    if block.language == "sh":
+        # The page's own compiler commands are for everybody; here the compiler is the build's.
+        script = re.sub(r"^g\+\+(?= )", shlex.join(COMPILER), block.text, flags=re.M)
+        done = command("bash", "-e", "-c", script, folder=folder)
+    else:
+        done = command(compile_program(block, folder), folder=folder)
+    if done.returncode != 0 or done.stderr:
+        return f"{block.place}: exit status {done.returncode}\n{done.stdout}{done.stderr}"
+    shown = after.text if after and after.language == "text" and after.mark in ("", "like") else ""
+    if same(done.stdout, shown, shown and after.mark == "like"):
+        return None
+    return f"{block.place} prints\n{done.stdout}and the page has\n{shown}"
+
+
+def running(page):
+    """A case for each block of the page that is run."""
+    each = blocks(page)
+    for block, after in zip(each, [*each[1:], None]):
+        if block.runs:
+            name = block.name if block.language != "sh" else f"line {block.line}"
+            yield f"{page.name}: what {name} prints", lambda block=block, after=after: run(block, after)
 
 
 # Parts -----------------------------------------------------------------------------------------------------------------
@@ -251,21 +248,11 @@ def marks():
         if read(page).count("\n```") != 2 * len(blocks(page)):
             return f"{page.relative_to(ROOT)} has a block that is not found"
         for block in blocks(page):
-            if block.kind not in MARKS.get(block.language, ()):
+            if block.mark not in MARKS.get(block.language, ()):
                 return f'{block.place}: "{block.language}", "{block.mark}": no such kind of block'
-            if block.language == "text" and block.kind in ("", "like") and not (before and before.runs):
+            if block.language == "text" and block.mark in ("", "like") and not (before and before.runs):
                 return f"{block.place}: nothing above it is run and prints this"
             before = block
-    return None
-
-
-def excerpts():
-    """Text that comes from a file is there, line by line."""
-    for block in (block for page in pages() for block in blocks(page) if block.kind == "from"):
-        rest = iter(read(ROOT / block.mark.split()[1]).splitlines())
-        for line in block.text.splitlines():
-            if line.strip() and line not in rest:
-                return f"{block.place}: {block.mark.split()[1]} does not have, or not there:\n{line}"
     return None
 
 
@@ -356,7 +343,7 @@ def translated(page):
     if not original.exists():
         return f"there is no {original.relative_to(ROOT)}"
     mine, english = (
-        [(block.language, block.mark, block.text) for block in blocks(path) if block.kind != "drawing"]
+        [(block.language, block.mark, block.text) for block in blocks(path) if block.mark != "drawing"]
         for path in (page, original)
     )
     for ours, theirs in zip([*mine, None], [*english, None]):
@@ -372,11 +359,10 @@ if __name__ == "__main__":
         ("the guide's links lead somewhere", links(GUIDE)),
         ("the guide's drawings are for light and dark", drawings),
         ("the guide's fragments are parts of programs, or compile", fragments),
-        ("the guide quotes files as they are", excerpts),
         ("the guide's times by file system are those of the probe", probed),
         ("the guide's commands name what is there", by_hand),
     ]
-    cases += [(f"what runs in {page.name}", lambda page=page: run_page(page)) for page in pages()]
+    cases += [case for page in pages() for case in running(page)]
     chinese = GUIDE / "zh"
     if chinese.exists():
         cases += [

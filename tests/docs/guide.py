@@ -257,7 +257,9 @@ def marks():
 
 
 def probed():
-    """The table of times by file system is that of docs/probe.md."""
+    """The table of times by file system is that of docs/probe.md, and the drawing has the times of ext4."""
+    drawing = xml.etree.ElementTree.parse(GUIDE / "04-inside-io-submit.svg").getroot()
+    drawn = [text.text for text in drawing.iter("{http://www.w3.org/2000/svg}text")]
     probe, page = read(ROOT / "docs/probe.md"), read(GUIDE / "04-when-it-is-not-asynchronous.md")
     rows = re.findall(r"^\| ([a-z ]+) \| (.* / .*) \|$", page, re.M)
     for name, cells in rows:
@@ -267,6 +269,9 @@ def probed():
             bold = "**" if re.search(rf"^{name} .* blocks in io_submit", section, re.M) else ""
             if cell != f"{bold}{submit} / {complete}{bold}":
                 return f"{name} on {system}: docs/probe.md has {submit} and {complete}, the guide {cell}"
+            times = f"{float(submit):g}" if submit == complete else f"{float(submit):g} / {float(complete):g}"
+            if system == "ext4" and name in drawn and drawn[drawn.index(name) + 1] != times:
+                return f"{name}: docs/probe.md has {times}, the drawing {drawn[drawn.index(name) + 1]}"
     return None if len(rows) > 5 else "the table is not found"
 
 

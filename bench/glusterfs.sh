@@ -39,5 +39,9 @@ $gluster set kaio network.ping-timeout 5 >/dev/null
 $gluster set kaio cluster.heal-timeout 5 >/dev/null # else what was missed may wait for 600 s
 $gluster start kaio >/dev/null
 mount -t glusterfs -o direct-io-mode=enable 10.0.0.2:/kaio /run/kaio/volume
+# A brick that comes to a file late may serve old data of it if the file has no name any more.
+while [ "$(cat /run/kaio/volume/.meta/graphs/active/kaio-client-*/private | grep -c 'connected = 1')" != 3 ]; do
+    sleep 0.05
+done
 echo ready
 cat >/dev/null

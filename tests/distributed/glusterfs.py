@@ -208,7 +208,7 @@ def all_fail_at_once(said):
             return "not one ENOTCONN after the other"
         if figure(said, "longest write") > 2 or figure(said, "longest fdatasync") > 2:
             return "a request that did not fail at once"
-        return None if figure(said, "longest silence") < (8 if measure else 5) else "it did not go on"
+        return None
     return None if f"errno {ENOTCONN}" in said else "the log did not fail"
 
 
@@ -230,8 +230,6 @@ def two_are_killed():
     time.sleep(3 if measure else 1)
     kill_brick(1)
     kill_brick(3)
-    time.sleep(5 if measure else 2)
-    start_bricks()
 
 
 def network_is_cut():
@@ -287,7 +285,7 @@ def notices_what_is_lost():
 failures = [
     ("one brick is killed and comes back", under_load(13 if measure else 6, one_is_killed, goes_on)),
     ("one brick stands still", under_load(20 if measure else 15, one_stands_still, goes_on_after(PING_TIMEOUT - 1, 2 * PING_TIMEOUT + 2))),
-    ("two bricks are killed and come back", under_load(13 if measure else 6, two_are_killed, all_fail_at_once)),
+    ("two bricks are killed", under_load(6 if measure else 3, two_are_killed, all_fail_at_once)),
     ("the client's network is cut for 3 s", under_load(15 if measure else 8, network_is_cut, goes_on_after(2, 10))),
 ]
 cases = failures if measure else [

@@ -7,7 +7,7 @@
 //   --seconds N      how long it writes (10)
 //   --depth N        blocks in flight (16)
 //   --rest MS        how long each of them rests between two writes (0)
-//   --by METHOD      what acknowledges a block: fdatasync after its write (as usual), or dsync, the flag of the write
+//   --by METHOD      what acknowledges blocks: an fdatasync (as usual), or dsync, the flag of each write
 //
 // It prints lines of `name: value`. "writing" is the first: the file is there, and the time begins.
 #include <algorithm>
@@ -33,6 +33,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <kaio/coro/mutex.hpp>
 #include <kaio/coro/write_range.hpp>
 #include <kaio/kaio.hpp>
 
@@ -176,24 +177,40 @@ private:
         }
     }
 
+    // Returns whether it is acknowledged.
     kaio::task<bool> write(std::size_t block, const kaio::aligned_buffer& buffer) {
         auto const flags = wanted_.dsync ? kaio::rw_flags::dsync : kaio::rw_flags{};
+        std::uint64_t const failures = failed_syncs_;
         std::int64_t const start = kaio::linux_kernel::now();
         auto const written = co_await loop_.submit(
             kaio::fully(kaio::write(file_, buffer, static_cast<std::int64_t>(block * block_size)).flags(flags)));
-        std::int64_t const middle = kaio::linux_kernel::now();
-        longest_write_ = std::max(longest_write_, middle - start);
-        if (!written) co_return failed("write", written.error());
-        if (wanted_.dsync) co_return true;
-        auto const synced = co_await loop_.submit(kaio::fdatasync(file_));
-        longest_sync_ = std::max(longest_sync_, kaio::linux_kernel::now() - middle);
-        co_return synced || failed("fdatasync", synced.error());
+        longest_write_ = std::max(longest_write_, kaio::linux_kernel::now() - start);
+        if (!written) note("write", written.error());
+        co_return written && (wanted_.dsync || co_await sync(failures));
     }
 
-    bool failed(const char* what, std::error_code error) {
-        ++errors_[{what, error.value()}];
-        return false;
+    // Makes permanent what has been written. One fdatasync serves all writes that completed before it began. If one
+    // fails, every write that was begun before counts as failed (`failures` is the number of failed ones when it was):
+    // the error may be that of any of them, and the next fdatasync does not report it again.
+    kaio::task<bool> sync(std::uint64_t failures) {
+        std::uint64_t const before = syncs_;
+        auto const turn = co_await one_sync_.lock();
+        if (failed_syncs_ == failures && good_sync_ <= before) {
+            std::uint64_t const number = ++syncs_;
+            std::int64_t const start = kaio::linux_kernel::now();
+            auto const synced = co_await loop_.submit(kaio::fdatasync(file_));
+            longest_sync_ = std::max(longest_sync_, kaio::linux_kernel::now() - start);
+            if (synced) {
+                good_sync_ = number;
+            } else {
+                ++failed_syncs_;
+                note("fdatasync", synced.error());
+            }
+        }
+        co_return failed_syncs_ == failures;
     }
+
+    void note(const char* what, std::error_code error) { ++errors_[{what, error.value()}]; }
 
     void end_silence() {
         std::int64_t const now = kaio::linux_kernel::now(), silence = now - last_;
@@ -209,6 +226,8 @@ private:
     std::uint64_t acknowledged_ = 0;
     std::int64_t began_ = 0, last_ = 0, silence_ = 0, silent_from_ = 0, longest_write_ = 0, longest_sync_ = 0; // ns
     unsigned long_silences_ = 0;
+    std::uint64_t syncs_ = 0, good_sync_ = 0, failed_syncs_ = 0; // begun, the last good one's number, how many failed
+    kaio::mutex one_sync_;
     std::map<std::pair<std::string, int>, std::uint64_t> errors_; // by what failed, and errno
     loop_type loop_{static_cast<unsigned>(wanted_.depth)};
 };

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "glusterfs.hpp"
 #include "loop_device.hpp"
 
 namespace bench {
@@ -130,6 +131,15 @@ medium open_file_system(const std::string& type, const medium_options& options) 
     return made;
 }
 
+medium open_glusterfs(const medium_options& options) {
+    glusterfs volume = make_glusterfs(options.size + options.size / 4 + (64u << 20));
+    medium made{};
+    made.keeper = std::move(volume.keeper);
+    make_file(made, volume.folder, options);
+    made.description = "GlusterFS, three bricks on this machine, over memory";
+    return made;
+}
+
 medium open_named(const medium_options& options) {
     const std::string& path = options.filename;
     medium made{};
@@ -158,6 +168,7 @@ medium open_named(const medium_options& options) {
 medium open_unchecked(const medium_options& options) {
     medium made{};
     if (options.kind == "filename") return open_named(options);
+    if (options.kind == "glusterfs") return open_glusterfs(options);
     if (options.kind == "loop") return open_loop_medium(options);
     if (options.kind.rfind("loop-", 0) == 0) return open_file_system(options.kind.substr(5), options);
     if (options.kind == "null") {
@@ -186,6 +197,7 @@ const std::vector<medium_kind>& media_kinds() {
         {"loop-ext4", "a file on ext4 on such a device (root)"},
         {"loop-xfs", "the same on xfs"},
         {"loop-btrfs", "the same on btrfs"},
+        {"glusterfs", "a file on GlusterFS, replicated to three bricks on this machine (root)"},
     };
     return all;
 }

@@ -32,7 +32,7 @@ struct medium_options {
 };
 
 struct medium {
-    kaio::file keeper; // the loop device, which lasts as long as this is open
+    kaio::file keeper; // the loop device or volume, which lasts as long as this is open
     kaio::file file;
     std::vector<kaio::file> others; // further openings; not every file system opens a file that has no name any more
     std::uint64_t size;             // bytes

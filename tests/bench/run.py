@@ -2,10 +2,12 @@
 """run.py SOURCE-ROOT [KAIO-BENCH]: runs each engine for a moment and holds the figures against what must be true on any
 machine; that nothing is overwritten unasked and nothing stays behind; and that mistakes are named."""
 
+import contextlib
 import ctypes
 import json
 import os
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -212,6 +214,47 @@ def leaves_nothing(medium, how):
     return case
 
 
+def glusterfs(how):
+    """Measures on a GlusterFS volume, and ends by the signal, or by itself. Then none of the volume's processes is left."""
+
+    def case():
+        tools = os.environ["PATH"] + ":/usr/sbin:/sbin"
+        missing = [tool for tool in ("glusterd", "mount.glusterfs", "ip") if not shutil.which(tool, path=tools)]
+        if missing or os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
+            raise report.Skip(f"a GlusterFS volume needs {', '.join(missing) or 'root and /dev/fuse'}")
+        command = [program, *short, "--medium=glusterfs", "--iodepth=4", "--ioengine=kaio", "--json=-"]
+        done = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        volume = file = ""  # the namespace that all of the volume's processes share, and the file that is measured
+        while not (volume and file) and done.poll() is None:
+            with contextlib.suppress(OSError):
+                for child in open(f"/proc/{done.pid}/task/{done.pid}/children", encoding="ascii").read().split():
+                    volume = os.readlink(f"/proc/{child}/ns/mnt")
+                links = [os.readlink(f"/proc/{done.pid}/fd/{number}") for number in os.listdir(f"/proc/{done.pid}/fd")]
+                file = next((link for link in links if "/kaio-bench-" in link), "")
+            time.sleep(0.001)
+        if how:
+            done.send_signal(how)
+        said, error = done.communicate(timeout=120)
+        if "unshare: " in error or "RTNETLINK" in error:
+            raise report.Skip(error.strip())
+        if done.returncode != (-how if how else 0) or not file:
+            return f"exit status {done.returncode}: {error}"
+        if not how and not json.loads(said)["media"][0]["results"][0]["requests_per_second"] > 0:
+            return said
+        left = [volume]
+        end = time.monotonic() + 20  # the kernel ends them a little later
+        while left and time.monotonic() < end:
+            left = []
+            for process in filter(str.isdigit, os.listdir("/proc")):
+                with contextlib.suppress(OSError):
+                    if os.readlink(f"/proc/{process}/ns/mnt") == volume:
+                        left.append(process)
+            time.sleep(0.05)
+        return f"left behind: {left}" if left else None
+
+    return case
+
+
 def names_mistakes():
     mistakes = {
         "--iodepth": ["--iodepth=0", "--iodepth=4-", "--iodepth=5000", "--iodepth=a", "--iodepth=8-4"],
@@ -297,6 +340,8 @@ cases = [
     ("a killed program leaves no file", leaves_nothing("file", signal.SIGKILL)),
     ("Ctrl-C leaves no loop device and no mount", leaves_nothing("loop-ext4", signal.SIGINT)),
     ("a killed program leaves no loop device and no mount", leaves_nothing("loop-ext4", signal.SIGKILL)),
+    ("GlusterFS is measured, and leaves no process", glusterfs(None)),
+    ("a killed program leaves no process of GlusterFS", glusterfs(signal.SIGKILL)),
     ("mistakes are named", names_mistakes),
     ("a table and three sentences", table_and_words),
     ("output that can't be written is an error", full_output),

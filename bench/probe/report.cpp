@@ -62,6 +62,13 @@ std::string text(const helped& h) {
                        h.slept == 0 ? "" : fmt::format("; {:.0f} % slept", 100 * h.slept));
 }
 
+std::string known(const findings& all) {
+    std::string out;
+    for (const std::string& each : known_to_block(all.around.type))
+        out += fmt::format("Known of {}: {}.\n", all.around.type, each);
+    return out;
+}
+
 std::string words(const findings& all) {
     std::string const ignored = all.direct_ignored
                                     ? "Direct I/O is accepted and ignored here: reads and writes are buffered ones, "
@@ -70,7 +77,8 @@ std::string words(const findings& all) {
     return ignored + sentence(all, verdict::asynchronous, "Asynchronous, so many at a time pay") +
            sentence(all, verdict::blocks,
                     "Stops the thread that submits, so keep it away from a loop that must answer") +
-           sentence(all, verdict::at_once, "Done by the processor inside io_submit, so nothing is gained by a queue");
+           sentence(all, verdict::at_once, "Done by the processor inside io_submit, so nothing is gained by a queue") +
+           known(all);
 }
 
 nlohmann::ordered_json number_or_null(const std::string& text) {
@@ -150,6 +158,7 @@ std::string json(const findings& all) {
         {"block", all.block},
         {"operations", nlohmann::ordered_json::array()},
         {"flags", nlohmann::ordered_json::array()},
+        {"known_to_block", known_to_block(around.type)},
     };
     if (auto const& d = around.device)
         out["device"] = {{"name", d->name},

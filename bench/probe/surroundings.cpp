@@ -1,10 +1,13 @@
 #include "surroundings.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <stdexcept>
+#include <string_view>
 #include <system_error>
 
 #include <fcntl.h>
@@ -131,6 +134,19 @@ io_uring find_io_uring() {
 }
 
 } // namespace
+
+std::vector<std::string> known_to_block(const std::string& type) {
+    constexpr std::string_view networks[] = {"nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "afs"};
+    bool const fuse = type.starts_with("fuse"); // its server may ask others
+    std::vector<std::string> known;
+    if (fuse)
+        known.push_back("while an fsync or fdatasync of a file is in flight, the next write to that file waits for it "
+                        "inside io_submit, because the kernel holds the file's lock; writes with RWF_DSYNC need none");
+    if (fuse || std::ranges::find(networks, type) != std::end(networks))
+        known.push_back("while the server does not answer, requests stay in flight, and open, stat and whatever else "
+                        "asks it wait, until a time limit of the mount or of its client is over");
+    return known;
+}
 
 surroundings look_around(const std::string& directory) {
     auto const opened = kaio::file::try_open(directory.c_str(), O_RDONLY | O_DIRECTORY);

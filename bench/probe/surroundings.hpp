@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <kaio/io/file.hpp>
 
@@ -29,6 +30,9 @@ struct surroundings {
     std::string aio_max_nr, aio_nr;
     probe::io_uring io_uring;
 };
+
+// Returns what is known to block on file systems of this type, and does not show in one request at a time.
+std::vector<std::string> known_to_block(const std::string& type);
 
 // Throws std::runtime_error with cause and remedy if `directory` can't be opened as a directory.
 surroundings look_around(const std::string& directory);

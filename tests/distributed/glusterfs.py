@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""glusterfs.py SCRIPT LOAD LOG MEDIUM HELPERS COPY CHECKSUM [--measure]: programs on a GlusterFS volume of three bricks,
+"""glusterfs.py SCRIPT LOAD LOG MEDIUM HELPERS COPY CHECKSUM PROBE [--measure]: programs on a GlusterFS volume of three bricks,
 parts of which fail under load. SCRIPT (bench/glusterfs.sh) makes the volume. Needs root and /dev/fuse.
 
 --measure: only the failures, for longer, as fast as the volume goes, and prints what the load says.
@@ -8,6 +8,7 @@ All of it runs in namespaces for mounts, processes and the network that are gone
 
 import contextlib
 import filecmp
+import json
 import os
 import random
 import re
@@ -23,7 +24,7 @@ import report
 
 os.environ["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"
 arguments = [argument for argument in sys.argv[1:] if argument != "--measure"]
-script, load, log, medium, helpers, copy, checksum = map(os.path.abspath, arguments)
+script, load, log, medium, helpers, copy, checksum, probe = [os.path.abspath(path) if path else "" for path in arguments]
 measure = "--measure" in sys.argv
 
 folder = "/run/kaio/volume"
@@ -266,6 +267,22 @@ def copies():
     return None if said.startswith(f"{zlib.crc32(data):08x}") else said
 
 
+def probed():
+    if not probe:
+        raise report.Skip("kaio-probe is not built: it needs -Dbench=enabled, CLI11, fmt and nlohmann-json")
+    found = json.loads(run(probe, "--json", folder))
+    system = found["file_system"]
+    if (system["type"], system["source"], system["mounted_at"]) != ("fuse.glusterfs", "10.0.0.2:/kaio", folder) or not found["direct"]:
+        return f"{system}, direct: {found['direct']}"
+    verdicts = {one["name"]: one["verdict"] for one in found["operations"]}
+    if None in verdicts.values() or verdicts["read"] != "asynchronous" or verdicts["extending write"] != "blocks in io_submit":
+        return f"{found['operations']}"
+    if "fdatasync" not in " ".join(found["known_to_block"]):
+        return f"{found['known_to_block']}"
+    left = [name for name in os.listdir(folder) if name.startswith("kaio-probe")]
+    return f"left behind: {left}" if left else None
+
+
 def notices_what_is_lost():
     """An older copy has lost what was acknowledged since, and one wrong byte is seen."""
     file, record, older = f"{outside}/file", f"{outside}/record", f"{outside}/older"
@@ -292,6 +309,7 @@ cases = failures if measure else [
     ("the load's check notices what is lost", notices_what_is_lost),
     ("the tests of a medium", media),
     ("copies", copies),
+    ("kaio-probe", probed),
     *failures,
 ]
 

@@ -149,7 +149,7 @@ def forgetful():
 
 def wrong_shape(found, more=()):
     keys = ["format", "directory", "kernel", "machine", "file_system", "device", "alignment", "direct", "direct_ignored"]
-    keys += ["aio", "io_uring", "block", "operations", "flags", *more]
+    keys += ["aio", "io_uring", "block", "operations", "flags", "known_to_block", *more]
     if list(found) != keys or found["format"] != 1 or found["kernel"] != platform.release():
         return f"keys {list(found)}, format {found['format']}, kernel {found['kernel']}"
     if {one["name"] for one in found["operations"]} != operations:
@@ -188,6 +188,8 @@ def on_tmpfs():
     helped = [one for one in found["operations"] if one["with_helpers"]["by_helper"] != 0]
     if helped:  # memory needs none
         return f"{helped}"
+    if found["known_to_block"]:
+        return f"{found['known_to_block']}"
     return wrong_shape(found) or other_verdicts(found, dict.fromkeys(at_once_on_tmpfs, "completes at once"))
 
 
@@ -284,6 +286,8 @@ def on_a_forgetful_one():
         left += os.listdir(folder)
     if not found["direct"] or not found["file_system"]["type"].startswith("fuse"):
         return f"{found['direct']} {found['file_system']}"
+    if not found["file_system"]["source"] or "fdatasync" not in " ".join(found["known_to_block"]):
+        return f"{found['file_system']} {found['known_to_block']}"
     if left or not rates or not rates[0] > 0:
         return f"left behind: {left}; requests per second: {rates}"
     return wrong_shape(found)

@@ -14,7 +14,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-import callgrind
+import cachegrind
 import report
 
 include = sys.argv[1]
@@ -36,14 +36,14 @@ def cost(header):
             raise report.Skip("g++ is not installed")
         with tempfile.TemporaryDirectory() as folder:
             without, ours = (
-                callgrind.instructions(command(folder, headers), timeout=280) for headers in (yardstick, [*yardstick, header])
+                cachegrind.instructions(command(folder, headers), timeout=280) for headers in (yardstick, [*yardstick, header])
             )
         print(f"{header}: {ours / 1e6:.0f} million instructions, without it {without / 1e6:.0f}: {ours / without:.3f} ×")
         if ours <= limits[header] * without:
             return None
         return (
             f"more than {limits[header]} ×. To repeat it: compile a file with the {len(yardstick)} headers of the yardstick, and one "
-            f"with <{header}> too, each by valgrind --tool=callgrind --trace-children=yes g++ -std=c++20 -I {include} -c"
+            f"with <{header}> too, each by valgrind --tool=cachegrind --cache-sim=no --trace-children=yes g++ -std=c++20 -I {include} -c"
         )
 
     return case

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """run.py REQUEST-COST: what a request costs in user space, compared with a loop written by hand. The figures do not
-depend on how busy the machine is: instructions (callgrind, the difference of two run lengths) and system calls
+depend on how busy the machine is: instructions (cachegrind, the difference of two run lengths) and system calls
 (strace -c)."""
 
 import os
@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-import callgrind
+import cachegrind
 import report
 
 program = sys.argv[1]
@@ -24,7 +24,7 @@ limits = {"raw": 4, "owned": 16, "coroutine": 48, "callback": 31, "handed_over":
 
 def beyond_hand(form):
     def case():
-        by_hand, ours = (callgrind.per_request(program, which, short, long) for which in ("hand", form))
+        by_hand, ours = (cachegrind.per_request(program, which, short, long) for which in ("hand", form))
         print(f"{form}: {ours:.1f} instructions per request, by hand {by_hand:.1f}: + {ours - by_hand:.1f}, {ours / by_hand:.2f} ×")
         if ours > by_hand + limits[form]:
             return (

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""speed.py SPEED: what a simulated request costs, in instructions (callgrind, the difference of two run lengths). They
+"""speed.py SPEED: what a simulated request costs, in instructions (cachegrind, the difference of two run lengths). They
 do not depend on how busy the machine is. Most of them copy bytes. docs/simulation.md has requests per second."""
 
 import os
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-import callgrind
+import cachegrind
 import report
 
 program = sys.argv[1]
@@ -16,7 +16,7 @@ limits = {"read": 2500, "write": 4000}
 
 def cheap(form):
     def case():
-        cost = callgrind.per_request(program, form, short, long)
+        cost = cachegrind.per_request(program, form, short, long)
         print(f"{form}: {cost:.0f} instructions per simulated request")
         return None if cost <= limits[form] else f"{cost:.0f} instructions per request; more than {limits[form]}"
 

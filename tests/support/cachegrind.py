@@ -1,4 +1,4 @@
-"""Instructions in user space, counted by callgrind: figures that don't depend on the weather."""
+"""Instructions in user space, counted by cachegrind: figures that don't depend on the weather."""
 
 import functools
 import re
@@ -12,9 +12,9 @@ def instructions(command, timeout=280):
     """Of the command and all that it starts. Raises report.Skip where there is no valgrind."""
     if not shutil.which("valgrind"):
         raise report.Skip("valgrind is not installed")
-    watch = ["valgrind", "--tool=callgrind", "--trace-children=yes", "--callgrind-out-file=/dev/null"]
+    watch = ["valgrind", "--tool=cachegrind", "--trace-children=yes", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]
     done = subprocess.run(watch + command, capture_output=True, text=True, timeout=timeout)
-    found = [int(count) for count in re.findall(r"Collected : (\d+)", done.stderr)]
+    found = [int(count.replace(",", "")) for count in re.findall(r"I +refs: +([\d,]+)", done.stderr)]
     if done.returncode != 0 or not found:
         raise RuntimeError(f"{' '.join(watch + command)}\n{done.stderr}")
     return sum(found)

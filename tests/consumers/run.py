@@ -107,9 +107,10 @@ def one_file_made():
     if text != one_file(folder, PYTHONHASHSEED="7", LC_ALL="C"):
         return "it is not the same each time"
     names = re.findall(r"^// (kaio/\S+\.hpp)$", text, re.M)
+    include = os.path.join(root, "include")
     license = "".join(f"// {line}".rstrip() + "\n" for line in text_of(root, "LICENSE").splitlines())
     return (
-        expect("its headers", sorted(names), report.headers(os.path.join(root, "include")))
+        expect("its headers", sorted(names), [name for name in report.headers(include) if not name.startswith("kaio/asio/")])
         or expect("its first words", text[: len(version) + 9], f"// kaio {version}:")
         or (None if license in text else "it does not have the license")
     )

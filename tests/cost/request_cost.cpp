@@ -1,15 +1,14 @@
 // request_cost FORM REQUESTS: reads this many 4 KiB blocks of a file in memory, 32 at a time, at random offsets, in one
 // of six forms that do the same work. run.py counts its instructions and system calls. The forms' `next` is inlined by
 // force: Clang finds a function that is called twice too large, and a call more or less would hide what kaio costs.
-#include <cstdio>
+#include "random_reads.hpp"
+
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <span>
-#include <string>
 #include <vector>
 
-#include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -17,30 +16,6 @@
 #include <kaio/kaio.hpp>
 
 namespace {
-
-constexpr unsigned depth = 32;
-constexpr std::size_t block_size = 4096;
-constexpr std::uint64_t blocks = 4096; // in the file
-
-struct work {
-    int fd;
-    unsigned long total;
-    unsigned long issued = 0, done = 0;
-    std::uint64_t random = 88172645463325252u; // xorshift64: cheap, so that it does not dominate
-    std::byte* buffers[depth];
-
-    std::int64_t offset() {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        return static_cast<std::int64_t>(random % blocks * block_size);
-    }
-    std::span<std::byte> buffer(std::size_t slot) const { return {buffers[slot], block_size}; }
-    void check(std::int64_t res) {
-        if (res != static_cast<std::int64_t>(block_size)) std::abort();
-        ++done;
-    }
-};
 
 // What a good engineer writes by hand: it fills in each whole iocb, reads events in place, and stores head once.
 void hand(work& w) {
@@ -219,25 +194,8 @@ void raw(work& w) {
 } // namespace
 
 int main(int argc, char** argv) {
-    std::string const form = argc == 3 ? argv[1] : "";
-    void (*const run)(work&) = form == "hand"          ? hand
-                               : form == "callback"    ? callback
-                               : form == "handed_over" ? handed_over
-                               : form == "scope"       ? scope
-                               : form == "coroutine"   ? coroutine
-                               : form == "owned"       ? owned
-                               : form == "raw"         ? raw
-                                                       : nullptr;
-    if (!run) {
-        std::fprintf(stderr, "usage: request_cost hand|raw|owned|coroutine|callback|handed_over|scope REQUESTS\n");
-        return 2;
-    }
-    char path[] = "/dev/shm/kaio-cost-XXXXXX";
-    work w{.fd = ::mkstemp(path), .total = std::strtoul(argv[2], nullptr, 10), .buffers = {}};
-    ::unlink(path);
-    if (w.fd < 0 || ::ftruncate(w.fd, blocks * block_size) != 0) return 1;
-    kaio::aligned_buffer memory(depth * block_size);
-    for (std::size_t slot = 0; slot < depth; ++slot) w.buffers[slot] = memory.data() + slot * block_size;
-    run(w);
-    return w.done == w.total ? 0 : 1;
+    constexpr form forms[] = {{"hand", hand},           {"raw", raw},           {"owned", owned},
+                              {"coroutine", coroutine}, {"callback", callback}, {"handed_over", handed_over},
+                              {"scope", scope}};
+    return run_form(argc, argv, forms);
 }

@@ -15,6 +15,7 @@ FLOORS = ("version.hpp", "sys", "io", "loop", "coro")
 BESIDE = {
     "sim": ("sim", "sys", "io"),
     "compat": ("compat", "sys", "io"),
+    "asio": ("asio", "sys", "io"),
     "kaio.hpp": FLOORS,
 }
 FOREIGN = ("libaio.h", "liburing.h", "linux/aio_abi.h")  # kaio has its own layouts and needs no library
@@ -58,6 +59,8 @@ def complaints(include, header):
             yield f"includes {name}"
         elif quote == '"':
             yield f'includes "{name}"; write <kaio/...>'
+        elif name.split("/")[0].split(".")[0] in ("asio", "boost") and place != "asio":
+            yield f"includes {name}: only kaio/asio includes Asio"
         elif name.startswith("kaio/"):
             if not os.path.exists(os.path.join(include, name)):
                 yield f"includes {name}, which does not exist"
@@ -136,6 +139,11 @@ TREES = {
     "an umbrella with the simulation": ({"sim/a.hpp": "", "kaio.hpp": "#include <kaio/sim/a.hpp>"}, "kaio.hpp"),
     "an umbrella with an adapter": ({"compat/a.hpp": "", "kaio.hpp": "#include <kaio/compat/a.hpp>"}, "kaio.hpp"),
     "a floor with an adapter": ({"compat/a.hpp": "", "io/b.hpp": "#include <kaio/compat/a.hpp>"}, "io/b.hpp"),
+    "files of Asio's interface": ({"io/a.hpp": "", "asio/b.hpp": "#include <asio/buffer.hpp>\n#include <kaio/io/a.hpp>"}, None),
+    "a floor with files of Asio's interface": ({"asio/a.hpp": "", "io/b.hpp": "#include <kaio/asio/a.hpp>"}, "io/b.hpp"),
+    "an umbrella with files of Asio's interface": ({"asio/a.hpp": "", "kaio.hpp": "#include <kaio/asio/a.hpp>"}, "kaio.hpp"),
+    "a floor that includes Asio": ({"io/a.hpp": "#include <asio/buffer.hpp>"}, "only kaio/asio includes Asio"),
+    "a floor that includes Boost": ({"loop/a.hpp": "#include <boost/asio.hpp>"}, "only kaio/asio includes Asio"),
     "libaio": ({"sys/a.hpp": "#include <libaio.h>"}, "libaio.h"),
     "liburing": ({"sys/a.hpp": '#include "liburing.h"'}, "liburing.h"),
     "the kernel's header": ({"sys/a.hpp": "#include <linux/aio_abi.h>"}, "aio_abi.h"),

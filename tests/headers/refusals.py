@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 
 sys.path.append(os.path.join(os.path.dirname(__file__), "..", "support"))
 import report
@@ -52,6 +53,26 @@ cases += [("kaio/io/context.hpp as C++14", says(CPP17, "kaio/io/context.hpp", "-
 cases += [(f"kaio.hpp as {old}", says(CPP20, "kaio/kaio.hpp", f"-std={old}")) for old in ("c++11", "c++14", "gnu++17")]
 cases += [(f"{header} as C++11", says_nothing(header, "-std=c++11")) for header in ANYWHERE]
 cases += [("kaio.hpp on another system than Linux", says("kaio is for Linux", "kaio/kaio.hpp", "-std=c++20", "-U__linux__"))]
+
+
+def without_asio():
+    """Where there is neither Asio nor Boost: with all of the system's headers but those."""
+    told = subprocess.run(compiler + ["-E", "-v", "-x", "c++", os.devnull], text=True, capture_output=True, env={**os.environ, "LC_ALL": "C"})
+    folders = re.search(r"#include <\.\.\.> search starts here:\n(.*)End of search list", told.stderr, re.S)[1].split()
+    with tempfile.TemporaryDirectory() as place:
+        for folder in folders:
+            for name in os.listdir(folder):
+                kept = os.path.join(place, str(folders.index(folder)), name)
+                os.makedirs(os.path.dirname(kept), exist_ok=True)
+                if name not in ("asio", "asio.hpp", "boost"):
+                    os.symlink(os.path.join(folder, name), kept)
+        flags = ["-std=c++20", "-nostdinc", "-nostdinc++"]
+        for number in range(len(folders)):
+            flags += ["-isystem", os.path.join(place, str(number))]
+        return says("kaio/asio needs Asio 1.18 or later", "kaio/asio/stream_file.hpp", *flags)()
+
+
+cases += [("kaio/asio without Asio", without_asio)]
 
 
 def without_coroutines(header, text):

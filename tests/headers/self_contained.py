@@ -57,9 +57,16 @@ name = os.path.basename(compiler[-1])
 is_clang = "clang" in subprocess.run(compiler + ["--version"], capture_output=True, text=True).stdout
 libcxx = compiler + ["-stdlib=libc++"]
 alone = libcxx if is_clang and accepts(libcxx, "#include <cstddef>\n#include <system_error>\n") else compiler
-headers = report.headers(include)
+headers = [header for header in report.headers(include) if not header.startswith("kaio/asio/")]
+# Asio takes seconds to compile, so these are tried in one way, and their details not one by one.
+asio = [header for header in report.headers(include) if header.startswith("kaio/asio/") and "/detail/" not in header]
+if not accepts(alone, "#if !__has_include(<asio.hpp>) && !__has_include(<boost/asio.hpp>)\n#error\n#endif\n"):
+    alone_with_asio = "Asio (Debian: libasio-dev) is not installed"
+else:
+    alone_with_asio = alone
 report.run(
     [(f"{header}, {name}", case([header], alone)) for header in headers]
+    + [(f"{header}, {name}", case([header], alone_with_asio)) for header in asio]
     + [(f"all headers, {how}", case(headers, command)) for how, command in ways()],
     workers=2,
 )

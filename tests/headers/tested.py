@@ -7,7 +7,7 @@ import tempfile
 sys.path.append(os.path.join(os.path.dirname(__file__), "..", "support"))
 import report
 
-FLOORS = ("sys", "io", "loop", "coro", "sim", "compat")  # headers elsewhere are not looked at
+FLOORS = ("sys", "io", "loop", "coro", "sim", "compat", "asio")  # headers elsewhere are not looked at
 # Headers without a test of their name, each with its reason.
 EXCEPTIONS = {
     "sys/cpp20": "has no code: tests/headers/refusals.py has its error",

@@ -27,6 +27,8 @@ FLOORS = {
     "loop": "loop: many requests",
     "coro": "coro: coroutines",
     "sim": "sim: a simulated kernel",
+    "asio": "asio: files with the interface of Asio",
+    "compat": "compat: the interface of libaio",
 }
 # What the side of each page lists: headings, and below them pages.
 CONTENTS = [

@@ -1,5 +1,6 @@
 #include "support/catch.hpp"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstring>
@@ -276,4 +277,66 @@ TEST_CASE("a context is destroyed with requests in flight, and two loops share a
     CHECK(file.size() == 192); // waited for
     one.run();
     CHECK(done == 2);
+}
+
+TEST_CASE("requests of a suspended file are held until it is resumed, and those of other files are not") {
+    kaio::sim::world world(1);
+    auto const file = world.open("file"), other = world.open("other");
+    loop_type loop(8, {}, world);
+    auto buffer = bytes(512, 'x'), mine = bytes(512, 'y');
+    std::vector<int> completed;
+    loop.submit(kaio::write(file, buffer, 0),
+                [&](kaio::io_result r) { completed.push_back(r.bytes() == 512 ? 1 : -1); });
+    loop.flush();
+    world.suspend(file); // with a request in flight
+    loop.submit(kaio::fdatasync(file), [&](kaio::io_result r) { completed.push_back(r ? 2 : -1); });
+    loop.submit(kaio::write(other, mine, 0),
+                [&](kaio::io_result r) { completed.push_back(r.bytes() == 512 ? 3 : -1); });
+    loop.submit(kaio::poll(file.fd(), POLLIN), [&](kaio::io_result r) { completed.push_back(r ? 4 : -1); });
+    loop.run_for(1h);
+    CHECK(std::multiset<int>(completed.begin(), completed.end()) == std::multiset<int>{3, 4});
+    CHECK(loop.in_flight() == 2);
+    CHECK(loop.try_run_one().error().value() == EDEADLK); // nothing else can happen
+    CHECK(file.size() == 0);
+    world.resume(file);
+    loop.run();
+    CHECK(std::multiset<int>(completed.begin(), completed.end()) == std::multiset<int>{1, 2, 3, 4});
+    CHECK(file.content() == buffer);
+    CHECK(ask(loop, kaio::read(file, mine, 0)).bytes() == 512);
+}
+
+TEST_CASE("one disk loses power: its requests fail, its unsynced writes may be lost, and nothing else is touched") {
+    bool lost = false, kept = false;
+    for (std::uint64_t seed = 0; seed < 40; ++seed) {
+        CAPTURE(seed);
+        kaio::sim::world world(seed);
+        auto const file = world.open("file"), other = world.open("other");
+        loop_type loop(8, {}, world);
+        auto synced = bytes(512, 's'), unsynced = bytes(512, 'u');
+        CHECK(ask(loop, kaio::write(file, synced, 0).flags(kaio::rw_flags::dsync)).bytes() == 512);
+        CHECK(ask(loop, kaio::write(file, unsynced, 512)).bytes() == 512);
+        CHECK(ask(loop, kaio::write(other, unsynced, 0)).bytes() == 512);
+        if (seed % 2 == 0) world.suspend(file); // what is held fails, too
+        int failed = 0, well = 0;
+        loop.submit(kaio::write(file, unsynced, 1024), [&](kaio::io_result r) { failed += r.error().value() == EIO; });
+        loop.submit(kaio::write(other, unsynced, 512), [&](kaio::io_result r) { well += r.bytes() == 512; });
+        loop.flush();
+        if (seed % 2 == 0) loop.run_for(1ms);
+        bool const was_in_flight = loop.in_flight() == (seed % 2 == 0 ? 1 : 2);
+        world.crash(file);
+        world.resume(file);
+        loop.run();
+        if (was_in_flight) CHECK(failed == 1);
+        CHECK(well == 1);
+        CHECK(other.content() == bytes(1024, 'u'));
+        auto const left = file.content();
+        REQUIRE(left.size() >= 512);
+        CHECK(std::equal(synced.begin(), synced.end(), left.begin()));
+        bool const there = left.size() >= 1024 && std::equal(unsynced.begin(), unsynced.end(), left.begin() + 512);
+        (there ? kept : lost) = true;
+        CHECK(ask(loop, kaio::write(file, synced, 0)).bytes() == 512); // its power is back
+        CHECK(world.crashes() == 0);
+    }
+    CHECK(lost);
+    CHECK(kept);
 }

@@ -80,6 +80,31 @@ public:
         find_next();
     }
 
+    // Power loss of the disk that has this file, and no other: what is in flight there completes with EIO. The machine
+    // goes on, and what it submits from then on finds what was left. (file::break_range makes that fail, too.)
+    void crash(const sim::file& file) {
+        detail::node& node = *file.node_;
+        std::erase_if(due_, [&](const due& each) noexcept { return !each.fiber && is_cut_off(each.request, node); });
+        std::make_heap(due_.begin(), due_.end());
+        std::vector<detail::in_flight*> cut_off;
+        for (std::uint32_t i = 0; i < requests_.size(); ++i)
+            if (is_cut_off(i, node)) cut_off.push_back(&requests_[i]);
+        disk_.crash(node, std::move(cut_off));
+        for (std::uint32_t i = 0; i < requests_.size(); ++i)
+            if (is_cut_off(i, node)) complete(i, -EIO);
+        find_next();
+    }
+
+    // From now on no read, write or sync of this file completes, as with a device that is suspended or a server that is
+    // silent. io_submit goes on accepting them.
+    void suspend(const sim::file& file) noexcept { file.node_->suspended = true; }
+    // What was held completes now, in the order in which it would have.
+    // REQUIRES: it is called before a loop or context with requests that are held is destroyed. An assert checks that.
+    void resume(const sim::file& file) {
+        file.node_->suspended = false;
+        for (std::uint32_t const each : std::exchange(file.node_->held, {})) schedule(0, each);
+    }
+
     // Power loss when now() reaches `time`, in the middle of whatever happens then.
     void crash_at(std::int64_t time) noexcept {
         crash_at_ = time;
@@ -126,6 +151,8 @@ private:
         while (c->running != 0) {
             for (std::uint32_t i = 0; i < requests_.size(); ++i)
                 if (requests_[i].owner == c && requests_[i].parked) cancel(i);
+            assert(next_ != never && "kaio: a loop or context is destroyed, and its requests of a suspended file can't "
+                                     "complete: on Linux this wait has no end");
             pass_to(next_);
         }
         std::erase_if(contexts_, [&](auto& each) noexcept { return each.get() == c; });
@@ -220,6 +247,10 @@ private:
     void cancel(std::uint32_t request) {
         requests_[request].cancelled = true;
         wake(request);
+    }
+
+    bool is_cut_off(std::uint32_t request, const detail::node& file) const noexcept {
+        return requests_[request].owner && requests_[request].target == &file && requests_[request].op != opcode::poll;
     }
 
     void wake(std::uint32_t request) {
@@ -327,6 +358,10 @@ private:
                 continue;
             }
             detail::in_flight& r = requests_[i];
+            if (r.target->suspended && r.op != opcode::poll) {
+                r.target->held.push_back(i);
+                continue;
+            }
             r.parked = r.op == opcode::poll && !r.cancelled && detail::disk::ready(r) == 0;
             if (!r.parked) complete(i, disk_.perform(r));
         }

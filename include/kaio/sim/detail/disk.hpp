@@ -44,6 +44,9 @@ struct node {
     std::vector<range> broken; // reads and writes here fail with EIO
     page_cache cache;
     unsigned queued; // reads and writes in flight
+
+    bool suspended;                  // its requests do not complete
+    std::vector<std::uint32_t> held; // those that would have, by their number in the world
 };
 
 // A request that io_submit has accepted.
@@ -223,13 +226,13 @@ public:
 
     // Power loss with these requests in flight, which have no order: any sectors of a write may have been written.
     void crash(std::vector<in_flight*> cut_off) {
-        for (std::size_t i = cut_off.size(); i > 1; --i) (std::swap)(cut_off[i - 1], cut_off[random_.below(i)]);
-        for (in_flight* r : cut_off)
-            if (r->is_write() && transferable(*r)) write(*r, start(*r), bytes(*r), false);
-        for (auto& n : nodes_) {
-            n->content.crash(random_);
-            n->cache.evict();
-        }
+        tear(std::move(cut_off));
+        for (auto& n : nodes_) lose(*n);
+    }
+    // The same of one file, and its requests in flight.
+    void crash(node& n, std::vector<in_flight*> cut_off) {
+        tear(std::move(cut_off));
+        lose(n);
     }
 
     std::uint64_t used() const noexcept {
@@ -245,9 +248,20 @@ private:
 
     node& add(bool is_event, std::string name, file_options options) {
         int const fd = static_cast<int>(first_fd + nodes_.size());
-        nodes_.push_back(
-            std::make_unique<node>(node{this, fd, is_event, false, std::move(name), options, {}, {}, {}, 0}));
+        nodes_.push_back(std::make_unique<node>(
+            node{this, fd, is_event, false, std::move(name), options, {}, {}, {}, 0, false, {}}));
         return *nodes_.back();
+    }
+
+    void tear(std::vector<in_flight*> cut_off) {
+        for (std::size_t i = cut_off.size(); i > 1; --i) (std::swap)(cut_off[i - 1], cut_off[random_.below(i)]);
+        for (in_flight* r : cut_off)
+            if (r->is_write() && transferable(*r)) write(*r, start(*r), bytes(*r), false);
+    }
+    void lose(node& n) {
+        n.content.crash(random_);
+        n.cache.evict();
+        n.held.clear(); // they have ended
     }
 
     static void* pointer(std::uint64_t address) noexcept { return kaio::detail::pointer_in<void>(address); }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """run.py SOURCE-ROOT NAME=PROGRAM...: runs the tests that use the kernel, and the examples, on several media. These are
 tmpfs, ext4, xfs and btrfs over loop devices that are truly asynchronous, and such a device itself. Loops with helpers
-also meet a FUSE file system, and media that stand still. Needs root.
+also meet a FUSE file system, and media that stand still, as the log of docs/examples/replicated_log.hpp does. Needs root.
 
 Everything is made inside a mount namespace, from files that are already deleted and devices that detach with their last
 user. So the kernel cleans up, however this ends."""
@@ -125,6 +125,15 @@ def helpers_on(folder, medium, stop="", go=""):
     return passed
 
 
+def stopping(folder, medium, stop, go):
+    """Loops with helpers, and a log with one of three copies there, while the medium stands still."""
+    passed = helpers_on(folder, medium, stop, go)
+    env = dict(os.environ, KAIO_MEDIUM=folder, KAIO_STOP=stop, KAIO_GO=go)
+    more, _ = counts([tests["filesystems/replicated_log"]], env=env)
+    print(f"{more} test cases of a log passed with one of three copies on {medium}")
+    return passed + more
+
+
 def journaled_data():
     """There ext4 buffers direct I/O."""
     with Device() as device:
@@ -137,7 +146,7 @@ def frozen():
     with Device() as device:
         tool("mkfs.ext4", "-q", device.path)
         with mount_of("ext4", device.path) as folder:
-            return helpers_on(folder, "ext4 that is frozen", f"fsfreeze -f {folder}", f"fsfreeze -u {folder}")
+            return stopping(folder, "ext4 that is frozen", f"fsfreeze -f {folder}", f"fsfreeze -u {folder}")
 
 
 def suspended():
@@ -153,7 +162,7 @@ def suspended():
             tool("mkfs.ext4", "-q", "/dev/mapper/" + name)
             with mount_of("ext4", "/dev/mapper/" + name) as folder:
                 stop = f"dmsetup suspend --nolockfs --noflush {name}"
-                return helpers_on(folder, "a device that is suspended", stop, f"dmsetup resume {name}")
+                return stopping(folder, "a device that is suspended", stop, f"dmsetup resume {name}")
         finally:
             tool("dmsetup", "resume", name)
             tool("dmsetup", "remove", "--retry", name)
@@ -173,7 +182,7 @@ def fuse():
                 if server.poll() is not None:
                     raise report.Skip(f"FUSE can't be mounted here: {server.stderr.read().strip()}")
                 time.sleep(0.01)
-            return helpers_on(folder, "FUSE", f"kill -STOP {server.pid}", f"kill -CONT {server.pid}")
+            return stopping(folder, "FUSE", f"kill -STOP {server.pid}", f"kill -CONT {server.pid}")
         finally:
             server.send_signal(signal.SIGCONT)
             subprocess.run(["umount", "-l", folder], stderr=subprocess.DEVNULL)
@@ -189,9 +198,9 @@ if __name__ == "__main__":
         ("the tests on btrfs", on_loop_device("btrfs", "-q")),
         ("direct I/O on a raw loop device", raw_device),
         ("helpers on ext4 with data=journal", journaled_data),
-        ("helpers on ext4 that is frozen", frozen),
-        ("helpers on a device that is suspended", suspended),
-        ("helpers on FUSE whose server stops", fuse),
+        ("helpers and a log on ext4 that is frozen", frozen),
+        ("helpers and a log on a device that is suspended", suspended),
+        ("helpers and a log on FUSE whose server stops", fuse),
     ]
     if "KAIO_OWN_MOUNTS" not in os.environ:
         if os.geteuid() == 0 and subprocess.run(["unshare", "--mount", "true"], stderr=subprocess.DEVNULL).returncode == 0:

@@ -1,8 +1,8 @@
-// asio_cost FORM REQUESTS: as request_cost, by files of Asio's interface.
-//   post:         what Asio itself costs: functions that are posted to the io_context, and nothing read
+// asio_cost FORM REQUESTS: as request_cost, by files with Asio's interface. cost.py counts its instructions.
 //   file:         kaio::random_access_file
-//   plain_file:   the same with the io_context's executor as its type
-//   awaiting:     the same with use_awaitable
+//   plain_file:   the same with the type of the io_context's executor
+//   post:         what Asio itself costs: functions that are posted by the executor of such a file, and no file
+//   plain_post:   the same for plain_file
 #include "random_reads.hpp"
 
 #include <cstddef>
@@ -15,11 +15,13 @@
 
 namespace {
 
-void post(work& w) {
+using plain_executor = asio::io_context::executor_type;
+
+template <class Executor> void posts(work& w) {
     asio::io_context context;
     struct place {
         work& w;
-        asio::any_io_executor executor;
+        Executor executor;
 
         void next() {
             ++w.issued;
@@ -63,9 +65,10 @@ template <class File> void reads(work& w) {
 
 int main(int argc, char** argv) {
     constexpr form forms[] = {
-        {"post", post},
         {"file", reads<kaio::random_access_file>},
-        {"plain_file", reads<kaio::basic_random_access_file<asio::io_context::executor_type>>},
+        {"plain_file", reads<kaio::basic_random_access_file<plain_executor>>},
+        {"post", posts<asio::any_io_executor>},
+        {"plain_post", posts<plain_executor>},
     };
     return run_form(argc, argv, forms);
 }

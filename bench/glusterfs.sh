@@ -1,12 +1,16 @@
-# glusterfs.sh MIB: a GlusterFS volume, replicated to three bricks of so many MiB. kaio-bench --medium=glusterfs measures
-# on it, and tests/distributed/glusterfs.py makes its parts fail.
+# glusterfs.sh MIB [COMMAND...]: a GlusterFS volume, replicated to three bricks of so many MiB. It is what kaio-bench
+# --medium=glusterfs measures, and tests/distributed/glusterfs.py makes its parts fail.
 #
-# It must run in namespaces of its own, for mounts, processes and the network. What is here is gone with them:
+# It must run in namespaces of its own, for mounts, processes and the network, with which all of it is gone:
 #   /run/kaio/volume             where the volume is mounted
 #   /run/kaio/brick1, 2 and 3    file systems on loop devices over memory, each served by a process of its own
 #   /run/netns/bricks            a network for those processes, at the other end of the link kaio0
-# It prints "ready" as soon as the volume is there, and ends with its standard input.
+# It runs the command and ends. Without one it prints "ready" as soon as the volume is there, and ends with its standard
+# input. So, as root:
+#   unshare --fork --kill-child --pid --mount --net --mount-proc --propagation private sh bench/glusterfs.sh 256 bash
 set -e
+size=$1
+shift
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 mount -t tmpfs none /run
 mkdir -p /run/kaio/volume /run/kaio/state /run/kaio/log
@@ -25,7 +29,7 @@ at_bricks() { nsenter --net=/run/netns/bricks "$@"; }
 for number in 1 2 3; do
     brick=/run/kaio/brick$number
     mkdir $brick
-    truncate -s "$1M" $brick.disk
+    truncate -s "${size}M" $brick.disk
     mkfs.ext4 -q -m 0 $brick.disk
     mount -o loop $brick.disk $brick
     mkdir $brick/files
@@ -43,5 +47,9 @@ mount -t glusterfs -o direct-io-mode=enable 10.0.0.2:/kaio /run/kaio/volume
 while [ "$(cat /run/kaio/volume/.meta/graphs/active/kaio-client-*/private | grep -c 'connected = 1')" != 3 ]; do
     sleep 0.05
 done
-echo ready
-cat >/dev/null
+if [ $# != 0 ]; then
+    "$@"
+else
+    echo ready
+    cat >/dev/null
+fi

@@ -1,5 +1,6 @@
 #include "report.hpp"
 
+#include <sstream>
 #include <system_error>
 
 #include <fmt/format.h>
@@ -62,10 +63,23 @@ std::string text(const helped& h) {
                        h.slept == 0 ? "" : fmt::format("; {:.0f} % slept", 100 * h.slept));
 }
 
+// Returns the text in lines that fit a terminal.
+std::string wrapped(const std::string& text) {
+    std::string out, line, word;
+    for (std::istringstream words(text); words >> word;) {
+        if (line.size() + word.size() >= 99) {
+            out += line + "\n";
+            line = "   ";
+        }
+        line += (line.empty() ? "" : " ") + word;
+    }
+    return out + line + "\n";
+}
+
 std::string known(const findings& all) {
     std::string out;
     for (const std::string& each : known_to_block(all.around.type))
-        out += fmt::format("Known of {}: {}.\n", all.around.type, each);
+        out += wrapped("Known of " + all.around.type + ": " + each + ".");
     return out;
 }
 

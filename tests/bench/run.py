@@ -16,6 +16,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+import namespaces
 import report
 
 root = sys.argv[1]
@@ -226,9 +227,9 @@ def glusterfs(how):
         done = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         volume = file = ""  # the namespace that all of the volume's processes share, and the file that is measured
         while not (volume and file) and done.poll() is None:
+            for child in namespaces.children(done.pid):
+                volume = namespaces.mount_namespace(child)
             with contextlib.suppress(OSError):
-                for child in open(f"/proc/{done.pid}/task/{done.pid}/children", encoding="ascii").read().split():
-                    volume = os.readlink(f"/proc/{child}/ns/mnt")
                 links = [os.readlink(f"/proc/{done.pid}/fd/{number}") for number in os.listdir(f"/proc/{done.pid}/fd")]
                 file = next((link for link in links if "/kaio-bench-" in link), "")
             time.sleep(0.001)
@@ -241,15 +242,7 @@ def glusterfs(how):
             return f"exit status {done.returncode}: {error}"
         if not how and not json.loads(said)["media"][0]["results"][0]["requests_per_second"] > 0:
             return said
-        left = [volume]
-        end = time.monotonic() + 20  # the kernel ends them a little later
-        while left and time.monotonic() < end:
-            left = []
-            for process in filter(str.isdigit, os.listdir("/proc")):
-                with contextlib.suppress(OSError):
-                    if os.readlink(f"/proc/{process}/ns/mnt") == volume:
-                        left.append(process)
-            time.sleep(0.05)
+        left = namespaces.left_in(volume)
         return f"left behind: {left}" if left else None
 
     return case

@@ -186,7 +186,8 @@ private:
             kaio::fully(kaio::write(file_, buffer, static_cast<std::int64_t>(block * block_size)).flags(flags)));
         longest_write_ = std::max(longest_write_, kaio::linux_kernel::now() - start);
         if (!written) note("write", written.error());
-        co_return written && (wanted_.dsync || co_await sync(failures));
+        if (!written || wanted_.dsync) co_return static_cast<bool>(written);
+        co_return co_await sync(failures);
     }
 
     // Makes permanent what has been written. One fdatasync serves all writes that completed before it began. If one

@@ -15,7 +15,8 @@ A comment before a block, such as <!-- fragment -->, says what the block is:
     text: like             the same, but numbers may differ
     text: drawing          nothing; a translation has its own
 
-A page in docs/guide/zh has the same blocks as the page in docs/guide, but for its drawings.
+A page in docs/guide/zh has the same blocks as the page in docs/guide, but for its drawings, and the same numbers in its
+tables. A picture there is the English one with other words.
 """
 
 import os
@@ -354,6 +355,26 @@ def translated(page):
     for ours, theirs in zip([*mine, None], [*english, None]):
         if ours != theirs:
             return f"{page.relative_to(ROOT)} has the block\n{ours}\nwhere the English page has\n{theirs}"
+    for ours, theirs in zip([*numbers(page), None], [*numbers(original), None]):
+        if ours != theirs:
+            return f"{page.relative_to(ROOT)} has a row with {ours} where the English page has {theirs}"
+    return None
+
+
+def numbers(page):
+    """The numbers in each row of the page's tables."""
+    text = re.sub(r"^```.*?^```$|\]\([^)]*\)", "", read(page), flags=re.S | re.M)
+    return [re.findall(r"\d+(?:[.,]\d+)*", row) for row in re.findall(r"^\|.*", text, re.M)]
+
+
+def translated_drawings():
+    """A translated picture has the shapes of the English one, and its numbers where those stand alone."""
+    for path in sorted(GUIDE.glob("*/*.svg")):
+        mine, english = (
+            re.sub(r">[^<]*[^\W\d_][^<]*</(title|desc|text)>", r"></\1>", read(each)) for each in (path, GUIDE / path.name)
+        )
+        if mine != english:
+            return f"{path.relative_to(ROOT)} is not {path.name} of the English guide with other words"
     return None
 
 
@@ -373,6 +394,7 @@ if __name__ == "__main__":
         cases += [
             ("the Chinese guide's index has every page", index(chinese)),
             ("the Chinese guide's links lead somewhere", links(chinese)),
+            ("the Chinese guide's drawings are the English ones with other words", translated_drawings),
         ]
     for page in pages(chinese):
         cases.append((f"zh/{page.name} has the code of the English page", lambda page=page: translated(page)))

@@ -44,10 +44,11 @@
 // copies that it has read, the one with the last epoch is right, and of several with that epoch the longest. It has
 // every record that was acknowledged. The epoch's first group has no records. Once a majority has that, and with it
 // all before, it is decided what the log is. (Raft's rules for a new leader, with disks that can't vote.)
-template <class Loop> class replicated_log {
+//
+// `most`: bytes of a group, and of a write, at most. So much of the log's end is kept in memory, for copies that are slow.
+template <class Loop, std::size_t most = 1 << 20> class replicated_log {
 public:
     static constexpr std::size_t block = 4096;
-    static constexpr std::size_t most = 1 << 20; // bytes of a group, and of a write, at most
 
     struct copy {
         Loop& loop; // that nobody else's requests wait in

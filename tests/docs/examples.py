@@ -120,6 +120,29 @@ def myths(folder):
     return case
 
 
+def replicated_log():
+    """replicated_log.cpp finds every line that it has acknowledged, although one of its files is missing each time."""
+
+    def run(lines, *files, behind):
+        command = [programs["replicated_log"], *files]
+        done = subprocess.run(command, cwd=place, input=lines, capture_output=True, text=True, timeout=60)
+        said = f"{lines.count(chr(10))} acknowledged, {behind} of 3 disks are behind\n"
+        if done.returncode == 0 and done.stderr.endswith(said):
+            return done.stdout
+        raise RuntimeError(f"exit status {done.returncode}\n{done.stdout}{done.stderr}")
+
+    with tempfile.TemporaryDirectory(dir=os.getcwd()) as place:
+        if unit(place) != 1024:
+            raise report.Skip(f"{os.getcwd()} is a tmpfs, which has no direct I/O before Linux 6.6")
+        found = run("one\ntwo\n", "a", "b", "c", behind=0)
+        found += run("three\n", "a", "nowhere/b", "c", behind=1)
+        os.remove(os.path.join(place, "a"))  # a disk that is replaced
+        found += run("four\n", "a", "b", "c", behind=0)
+        found += run("", "a", "b", "nowhere/c", behind=1)
+    wanted = "one\ntwo\n" + "one\ntwo\nthree\n" + "one\ntwo\nthree\nfour\n"
+    return None if found == wanted else f"it finds\n{found}"
+
+
 def search():
     """search.cpp finds the node that is nearest."""
     with tempfile.TemporaryDirectory(dir=os.getcwd()) as place:
@@ -213,6 +236,9 @@ cases.append(("notifier_epoll drives kaio from epoll", lambda: foreign_loop("not
 if "power_loss" in programs:
     cases.append(("power_loss finds every acknowledged record", power_loss))
     cases.append(("notifier_libuv drives kaio from libuv", lambda: foreign_loop("notifier_libuv", "libuv's timer")))
+
+
+    cases.append(("replicated_log finds every record without one of its files", replicated_log))
     cases.append(("late_timer's timer is on time with helpers", late_timer))
 if "search" in programs:
     cases.append(("search finds the nearest node", search))

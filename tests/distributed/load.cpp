@@ -4,7 +4,7 @@
 // 1 if a block has lost what was acknowledged, or holds anything but one whole write.
 //
 //   --size BYTES     of FILE (16 MiB), which is made and filled first unless it is a block device
-//   --seconds N      how long it writes (10)
+//   --seconds N      how long it writes (10), unless SIGTERM ends that before
 //   --depth N        blocks in flight (16)
 //   --rest MS        how long each of them rests between two writes (0)
 //   --by METHOD      what acknowledges blocks: an fdatasync (as usual), or dsync, the flag of each write
@@ -12,6 +12,7 @@
 // It prints lines of `name: value`. "writing" is the first: the file is there, and the time begins.
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -47,6 +48,8 @@ constexpr const char* usage =
 
 [[noreturn]] void fail(std::error_code why, const std::string& what) { throw std::system_error(why, what); }
 [[noreturn]] void fail(const std::string& what) { fail({errno, std::system_category()}, what); }
+
+volatile std::sig_atomic_t terminated = 0; // SIGTERM has come
 
 struct options {
     std::size_t size = 16 << 20; // bytes
@@ -162,7 +165,7 @@ private:
     kaio::task<> overwrite(std::size_t task) {
         std::size_t const blocks = (record_.blocks().size() - task - 1) / wanted_.depth + 1;
         kaio::aligned_buffer buffer(block_size);
-        while (kaio::linux_kernel::now() - began_ < wanted_.seconds * a_second) {
+        while (terminated == 0 && kaio::linux_kernel::now() - began_ < wanted_.seconds * a_second) {
             std::size_t const block = task + random_() % blocks * wanted_.depth;
             block_state& state = record_.blocks()[block];
             stamp(buffer, record_.run(), block, ++state.begun);
@@ -236,6 +239,7 @@ private:
 void run(const options& wanted) {
     kaio::file const file = open_data(wanted.file, O_RDWR | O_CREAT);
     load job(wanted, file);
+    std::signal(SIGTERM, [](int) { terminated = 1; });
     job.run();
     job.print();
 }

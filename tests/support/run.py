@@ -305,7 +305,7 @@ def selected(c, names):
 def targets(c, names):
     """What Ninja has to build."""
     if not (names or c.suite or c.no_suite):
-        return ["all"]
+        return ["all", "meson-test-prereq"]  # and what only tests need
     files = {target["id"]: target["filename"] for target in known_to_meson(c, "targets")}
     needed = {name for test in selected(c, names) for target in test["depends"] for name in files[target]}
     return sorted(os.path.relpath(name, ROOT / c.path) for name in needed)

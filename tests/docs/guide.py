@@ -361,6 +361,20 @@ def translated(page):
     return None
 
 
+def readme():
+    """README.zh-CN.md has the programs and commands of README.md, and the numbers of its tables."""
+    mine, english = ROOT / "README.zh-CN.md", ROOT / "README.md"
+    for ours, theirs in zip(
+        *(
+            [*re.findall(r"^```.*?^```$|(?<=\n\n)(?: {4}[^\n]*\n)+", read(page), re.S | re.M), *numbers(page), None]
+            for page in (mine, english)
+        )
+    ):
+        if ours != theirs:
+            return f"README.zh-CN.md has\n{ours}\nwhere README.md has\n{theirs}"
+    return None
+
+
 def numbers(page):
     """The numbers in each row of the page's tables."""
     text = re.sub(r"^```.*?^```$|\]\([^)]*\)", "", read(page), flags=re.S | re.M)
@@ -394,6 +408,7 @@ if __name__ == "__main__":
         cases += [
             ("the Chinese guide's index has every page", index(chinese)),
             ("the Chinese guide's links lead somewhere", links(chinese)),
+            ("the Chinese README has the code of the English one", readme),
             ("the Chinese guide's drawings are the English ones with other words", translated_drawings),
         ]
     for page in pages(chinese):

@@ -116,8 +116,8 @@ TEST_CASE("files are opened and closed in several threads while others are read"
                 ++wrong;
             if (left != 0) turn(left - 1);
         });
-        // The file may be closed before the kernel has the request, or while another thread is handing it over. Then its
-        // number belongs to this one, which can't be read.
+        // The file may be closed before the kernel has the request, or while another thread is handing it over. Then
+        // its number belongs to this one, which can't be read.
         if (left % 2 == 0) {
             file->close();
             random_access_file const next(context, other.path(), random_access_file::write_only);

@@ -1,5 +1,5 @@
-// file_service: the native AIO context behind all files of one io_context. The first file makes it. A program that wants
-// more requests in flight than usual, or fewer, makes it before:
+// file_service: the native AIO context behind all files of one io_context. The first file makes it. A program that
+// wants more requests in flight than usual, or fewer, makes it before:
 //     asio::io_context context;
 //     asio::make_service<kaio::file_service>(context, 1024u);
 //     kaio::random_access_file file(context, "data", kaio::random_access_file::read_only);
@@ -56,17 +56,17 @@ public:
         if (arrived_.push(request)) detail::net::post(executor_, [this] { turn(); });
     }
 
-    // Has the handler of a request with a result called, but not before this returns. Without memory for that the program
-    // ends, because no handler may get lost. Any thread.
+    // Has the handler of a request with a result called, but not before this returns. Without memory for that the
+    // program ends, because no handler may get lost. Any thread.
     void complete(detail::file_request& request) noexcept {
         if (stopped_) return destroy(request);
         if (request.post) return request.post(request);
         auto& own = static_cast<detail::net::io_context&>(context());
-        detail::net::defer(own.get_executor(), detail::posted_request(request));
+        detail::net::defer(own.get_executor(), detail::request_posted_here(request));
     }
 
-    // Ends with operation_aborted what waits for the kernel: the requests of a file, or that of a cancellation slot. What
-    // the kernel has can't be cancelled. Any thread.
+    // Ends with operation_aborted what waits for the kernel: the requests of a file, or that of a cancellation slot.
+    // What the kernel has can't be cancelled. Any thread.
     void cancel(int fd) noexcept {
         abort_if(lock(mutex_), [fd](const detail::file_request& request) { return request.fd() == fd; });
     }

@@ -3,8 +3,8 @@
 //     kaio::stream_file file(context, "data", kaio::stream_file::write_only | kaio::stream_file::create);
 //     asio::async_write(file, asio::buffer(text), [](asio::error_code error, std::size_t count) { … });
 //     context.run();
-// As random_access_file (kaio/asio/random_access_file.hpp), but each transfer begins where the last one ended. Native AIO
-// has no current position, so the file has its own. It begins at that of the descriptor, which release() sets. One
+// As random_access_file (kaio/asio/random_access_file.hpp), but each transfer begins where the last one ended. Native
+// AIO has no current position, so the file has its own. It begins at that of the descriptor, which release() sets. One
 // transfer at a time, as with Asio's: a second one would begin where the first one did.
 // Not in kaio/kaio.hpp: kaio itself does not need Asio.
 #pragma once

@@ -50,7 +50,7 @@ template <class Handler, class Executor, class Buffers, class Position>
 class file_operation final : public file_request {
 public:
     // Reads or writes `fd`. Without bytes to transfer it succeeds at once, as in Asio's own files. Errors: throws what
-    // the handler's allocator and file_service::start throw.
+    // the handler's allocator and its cancellation slot throw. Then nothing was started.
     static void start(file_service& service, int fd, bool reads, std::uint64_t offset, const Buffers& buffers,
                       const Position& position, Handler&& handler, const Executor& executor) {
         allocator memory(net::get_associated_allocator(handler, operation_allocator()));
@@ -96,8 +96,9 @@ private:
         if (is_executor_of(service.context(), own)) return;
         elsewhere_.emplace(own);
         post = [](file_request& request) {
-            auto const executor = static_cast<file_operation&>(request).elsewhere_->get_executor();
-            net::defer(executor, posted_request(request));
+            auto& self = static_cast<file_operation&>(request);
+            auto const executor = self.elsewhere_->get_executor();
+            net::defer(executor, request_posted_elsewhere(request, net::get_associated_allocator(self.handler_)));
         };
     }
 

@@ -23,7 +23,7 @@ struct file_request {
     // Ends its life. The handler is called or destroyed.
     enum class ending { call, destroy };
     void (*end)(file_request&, ending) = nullptr;
-    // For the executor, see request_memory.
+    // For the io_context, see request_memory.
     bool room_is_used = false;
     alignas(std::max_align_t) unsigned char room[64];
 
@@ -43,7 +43,8 @@ struct file_request {
 
 static_assert(std::is_standard_layout_v<file_request>, "kaio: its address is that of its first member");
 
-// The allocator of what an executor makes for a request: its room, so that a completion allocates nothing.
+// The allocator of what the io_context makes for a request: its room, so that a completion allocates nothing. Asio has
+// freed that when it calls a handler, which ends the request. Other executors need not do so.
 template <class T> struct request_memory {
     using value_type = T;
     file_request* request;
@@ -76,16 +77,30 @@ public:
         if (request_) request_->end(*request_, file_request::ending::destroy);
     }
 
-    using allocator_type = request_memory<void>;
-    allocator_type get_allocator() const noexcept { return allocator_type(request_); }
-
     void operator()() {
         file_request& called = *std::exchange(request_, nullptr);
         called.end(called, file_request::ending::call);
     }
 
-private:
+protected:
     file_request* request_;
+};
+
+// For the io_context.
+struct request_posted_here : posted_request {
+    using posted_request::posted_request;
+    using allocator_type = request_memory<void>;
+    allocator_type get_allocator() const noexcept { return allocator_type(request_); }
+};
+
+// For other executors.
+template <class Allocator> struct request_posted_elsewhere : posted_request {
+    Allocator allocator;
+
+    request_posted_elsewhere(file_request& posted, const Allocator& of_handler) noexcept
+        : posted_request(posted), allocator(of_handler) {}
+    using allocator_type = Allocator;
+    allocator_type get_allocator() const noexcept { return allocator; }
 };
 
 // First in, first out.

@@ -192,7 +192,7 @@ TEST_CASE("the end of an io_context waits for the kernel, and calls no handler")
     kaio::aligned_buffer bytes(8 * 4096, 4096);
     int called = 0;
     {
-        asio::io_context context, other;
+        asio::io_context other, context; // the other one outlives the handlers that belong to it
         asio::make_service<kaio::file_service>(context, 4u);
         random_access_file file(context);
         error_code refused; // where there is no direct I/O, nothing is in flight for long

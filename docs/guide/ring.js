@@ -191,7 +191,7 @@
         function tell(event) {
             if (!event) return;
             log.prepend(make("li", { class: event.what }, say[event.what](event)));
-            while (log.children.length > 6) log.lastChild.remove();
+            while (log.children.length > 4) log.lastChild.remove();
             if (event.then) tell(event.then);
         }
         // A button that does something, and then everything is drawn anew.
@@ -242,7 +242,7 @@
             make("label", {}, barrier, " ", say.barrier),
             make("div", { role: "group", "aria-label": say.title }, slots),
             make("p", {}, say.in_flight), in_flight,
-            thread, calls, delivered, log);
+            log, thread, calls, delivered);
         draw();
     }
 

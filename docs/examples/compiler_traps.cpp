@@ -62,6 +62,33 @@ kaio::task<bool> loop_way_out() {
     co_return true;
 }
 
+// A task behind an operator that decides whether it is awaited.
+int asked = 0;
+
+kaio::task<bool> ask() {
+    ++asked;
+    co_return true;
+}
+
+kaio::task<bool> known_or_asked(bool known) {
+    co_return known || co_await ask(); // GCC 11 and 12 await it in any case
+}
+
+kaio::task<bool> operator_trap() {
+    bool const got = co_await known_or_asked(true);
+    co_return got&& asked == 0;
+}
+
+kaio::task<bool> known_or_asked_way_out(bool known) {
+    if (known) co_return true;
+    co_return co_await ask();
+}
+
+kaio::task<bool> operator_way_out() {
+    bool const got = co_await known_or_asked_way_out(true);
+    co_return got&& asked == 0;
+}
+
 // A lambda that is a coroutine: its captures lie in the lambda, and are gone with it. Its parameters lie in the frame.
 kaio::task<int> lambda_way_out() {
     int const seven = 7;
@@ -97,7 +124,8 @@ int main() {
         kaio::task<bool> (*way_out)();
     } const all[] = {{"aggregate", aggregate_trap, aggregate_way_out},
                      {"condition", condition_trap, condition_way_out},
-                     {"loop", loop_trap, loop_way_out}};
+                     {"loop", loop_trap, loop_way_out},
+                     {"operator", operator_trap, operator_way_out}};
     bool right = true;
     for (auto const& each : all) {
         bool const trapped = !works(each.trap), out = works(each.way_out);

@@ -169,7 +169,8 @@ private:
             std::size_t const block = task + random_() % blocks * wanted_.depth;
             block_state& state = record_.blocks()[block];
             stamp(buffer, record_.run(), block, ++state.begun);
-            if (co_await write(block, buffer)) {
+            bool const acknowledged = co_await write(block, buffer);
+            if (acknowledged) {
                 state.acknowledged = state.begun;
                 ++acknowledged_;
                 end_silence();

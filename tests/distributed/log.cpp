@@ -29,7 +29,8 @@ using log_type = write_ahead_log<kaio::loop>;
 
 // The record's length and bytes follow from its number.
 std::vector<std::byte> record(std::uint64_t number) {
-    std::vector<std::byte> bytes(sizeof number + number % 1000, static_cast<std::byte>(number));
+    auto const size = static_cast<std::size_t>(sizeof number + number % 1000);
+    std::vector<std::byte> bytes(size, static_cast<std::byte>(number));
     std::memcpy(bytes.data(), &number, sizeof number);
     return bytes;
 }

@@ -3,6 +3,7 @@ libaio.so.1 that kaio builds (LIBRARY), and libaio's own tests pass. INSTRUCTION
 libaio's source is downloaded into the folder CACHE."""
 
 import contextlib
+import ctypes
 import glob
 import os
 import re
@@ -100,6 +101,24 @@ def binds(program):
         return None if found == wanted else f"wanted {sorted(wanted)}, bound {bound}"
 
     return case
+
+
+def one_list():
+    """Two shared objects that are built with hidden symbols know each other's contexts."""
+    if "clang" in run(*compiler, "--version"):
+        raise report.Skip("Clang's programs have one for each that is loaded by dlopen")
+    source = '#include <kaio/compat/libaio.hpp>\nextern "C" [[gnu::visibility("default")]] void* list() { return kaio::detail::libaio_places; }\n'
+    with folder() as place:
+        lists = set()
+        for name in ("a", "b"):
+            with open(f"{place}/{name}.cpp", "w", encoding="utf-8") as file:
+                file.write(source)
+            flags = ["-std=c++17", "-fPIC", "-shared", "-fvisibility=hidden", "-fvisibility-inlines-hidden", "-I", include]
+            run(*compiler, *flags, f"{place}/{name}.cpp", "-o", f"{place}/{name}.so", env=os.environ)
+            function = ctypes.CDLL(f"{place}/{name}.so").list
+            function.restype = ctypes.c_void_p
+            lists.add(function())
+    return None if len(lists) == 1 else "each has its own list of contexts"
 
 
 def layout(command):
@@ -380,7 +399,7 @@ cases += [
     # It takes all that fs.aio-max-nr leaves. Here it sees a limit of its own, so others have theirs.
     ("libaio's test 20", libaio_test(20, prepare="echo 512 >max && echo 0 >nr && mount --bind max /proc/sys/fs/aio-max-nr && mount --bind nr /proc/sys/fs/aio-nr")),
 ]
-cases += [("the library has libaio's symbols", exports)]
+cases += [("the library has libaio's symbols", exports), ("shared objects have one list of contexts", one_list)]
 cases += [(f"{name} binds to the library", binds(name)) for name in ("fio", "qemu-img", "mariadbd")]
 cases += [
     (f"the structures lie as libaio's, {' '.join(command)}", layout(command))

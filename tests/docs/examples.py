@@ -160,6 +160,16 @@ def compiler_traps():
     return f"exit status {done.returncode}\n{done.stdout}{done.stderr}"
 
 
+def moved_from_libaio():
+    """moved_from_libaio.cpp writes its file."""
+    with tempfile.TemporaryDirectory() as place:
+        done = subprocess.run([programs["moved_from_libaio"]], cwd=place, capture_output=True, text=True, timeout=60)
+        with open(os.path.join(place, "aio.txt"), encoding="utf-8") as file:
+            written = file.read()
+    right = (done.returncode, done.stdout, written) == (0, "13 bytes written\n", "hello, world\n")
+    return None if right else f"exit status {done.returncode}\n{done.stdout}{done.stderr}{written}"
+
+
 def fails_clearly():
     """If nothing can be written, the error text names the file and the cause."""
     with tempfile.TemporaryDirectory() as place:
@@ -240,6 +250,7 @@ if "power_loss" in programs:
 
     cases.append(("replicated_log finds every record without one of its files", replicated_log))
     cases.append(("late_timer's timer is on time with helpers", late_timer))
+    cases.append(("moved_from_libaio writes its file", moved_from_libaio))
 if "search" in programs:
     cases.append(("search finds the nearest node", search))
 if "myths" in programs:

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include <kaio/compat/libaio.hpp>
 #include <kaio/io/aligned_allocator.hpp>
 #include <kaio/io/aligned_buffer.hpp>
 #include <kaio/io/context.hpp>
@@ -41,6 +42,16 @@ int main() {
     if (kaio::submission const answer = shared.submit(reads); !answer) return 1;
     if (shared.wait(events).value("waiting") != 1 || events[0].result() != kaio::io_result(4096)) return 1;
     if (owned.buffer()[4095] != '@') return 1;
+
+    kaio::libaio::io_context_t compatible = nullptr;
+    kaio::libaio::iocb moved_read;
+    kaio::libaio::iocb* moved_reads[] = {&moved_read};
+    kaio::libaio::io_event moved_event;
+    if (kaio::libaio::io_setup(8, &compatible) != 0) return 1;
+    kaio::libaio::io_prep_pread(&moved_read, file.fd(), buffer.data(), buffer.size(), 0);
+    if (kaio::libaio::io_submit(compatible, 1, moved_reads) != 1) return 1;
+    if (kaio::libaio::io_getevents(compatible, 1, 1, &moved_event, nullptr) != 1 || moved_event.res != 4096) return 1;
+    kaio::libaio::io_destroy(compatible);
 
     kaio::result<kaio::file> const missing = kaio::file::try_open("missing", O_RDONLY);
     if (missing || missing.error() != std::errc::no_such_file_or_directory) return 1;

@@ -3,6 +3,7 @@
 // warns.
 #include <kaio/loop/loop.hpp> // first, so that the names in it are there for the other headers to shadow
 
+#include <kaio/compat/libaio.hpp>
 #include <kaio/coro/async_file.hpp>
 #include <kaio/coro/channel.hpp>
 #include <kaio/coro/completion.hpp>

@@ -61,8 +61,9 @@ struct libaio_place {
     }
 };
 
-// The places, in lists by the hash of the number, to which places are only added. One for all shared objects of a program
-// that include this header, so a context that one of them makes can be used by another.
+// The places, in lists by the hash of the number, to which places are only added. Shared objects have it together, whatever
+// their visibility, so that one may use a context that another has made. Only if Clang has built them and dlopen loads
+// them, each has its own.
 [[gnu::visibility("default")]] inline libaio_place* libaio_places[64];
 
 inline libaio_place** libaio_list(aio_context_id number) noexcept { return &libaio_places[number >> 12 & 63]; }

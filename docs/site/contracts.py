@@ -65,8 +65,9 @@ class Scopes:
                 if c == ">" and depth == 0:
                     break
             text = re.sub(r"^\s*(requires\s*\(.*\)\s*)?", "", text[end + 1 :])
-        return (re.match(r"(enum|)(?:(?:inline )?(?:namespace|class|struct|union)\b|)", text)[0] and
-                ("enum" if text.startswith("enum") else "scope")) or "body"
+        if re.match(r"enum\b", text):
+            return "enum"
+        return "scope" if re.match(r"(inline )?namespace\b|(class|struct|union)\b", text) else "body"
 
     def read(self, code):
         directive = self.continued or code.lstrip().startswith("#")
@@ -88,54 +89,89 @@ class Scopes:
         self.declaration += " "
 
 
-def converted(lines):
-    scopes = Scopes()
-    end = next(i for i, line in enumerate(lines) if not line.startswith("//"))
-    out = contract([line[2:] for line in lines[:end]], "///")
-    out[0] = out[0].replace("///", "/// @head", 1)
-    subject = re.match(r"// (\w+):|", lines[0])[1]
-    covers = False  # a contract above covers what begins now
-    lines, i = lines[end:], 0
-    while i < len(lines):
-        line = lines[i]
-        code, comment = split(line)
-        begins = scopes.begins()
-        if begins and comment and not code.strip():
-            end = next(j for j in range(i, len(lines)) if not re.match(r"\s*//", lines[j]))
-            above = lines[end].strip() and not re.match(OTHER, lines[end]) or re.match(r"\s*#", lines[end])
-            if above and not FOREIGN.match(" ".join(lines[end : end + 2])):
-                out += contract([text.lstrip()[2:] for text in lines[i:end]], code + "///")
-                covers = "now"
+def declares(code):
+    return bool(code.strip()) and not OTHER.match(code) and not FORWARD.match(code)
+
+
+class Header:
+    """A header, line by line."""
+
+    def __init__(self, lines):
+        self.lines = lines
+        self.at = 0  # the line that comes next
+        self.out = []
+        self.scopes = Scopes()
+        self.covered = ""  # by a contract above: "first" is the declaration right below it, "further" are those behind
+        self.subject = re.match(r"// (\w+):|", lines[0])[1]  # what the first comment is about
+
+    def converted(self):
+        self.head()
+        while self.at < len(self.lines):
+            code, comment = split(self.lines[self.at])
+            if comment and not code.strip() and self.scopes.begins():
+                self.above(code)
             else:
-                out += lines[i:end]
-                covers = False
-            i = end
-            continue
-        declares = begins and code.strip() and not OTHER.match(code) and not FORWARD.match(code)
-        depth = len(scopes.stack)
-        scopes.read(code)
+                self.line(code, comment)
+        return self.out
+
+    def block(self):
+        """Takes the lines of a comment that has its lines alone."""
+        begin = self.at
+        while re.match(r"\s*//", self.lines[self.at]):
+            self.at += 1
+        return self.lines[begin : self.at]
+
+    def head(self):
+        self.out += contract([line[2:] for line in self.block()], "///")
+        self.out[0] = self.out[0].replace("///", "/// @head", 1)
+
+    def above(self, indent):
+        """A comment above something: a contract, if that is a declaration, maybe behind a #if."""
+        block = self.block()
+        following = " ".join(self.lines[self.at : self.at + 2])
+        if (declares(self.lines[self.at]) or re.match(r"\s*#", following)) and not FOREIGN.match(following):
+            self.out += contract([line.lstrip()[2:] for line in block], indent + "///")
+            self.covered = "first"
+        else:
+            self.out += block
+            self.covered = ""
+
+    def line(self, code, comment):
+        line = self.lines[self.at]
+        begins = self.scopes.begins()
+        depth = len(self.scopes.stack)
+        self.scopes.read(code)
+        declared = begins and declares(code)
         if re.match(r"\s*friend (class|struct)\b", code) or FOREIGN.match(code):
             line = ""
-        elif comment and scopes.begins() and code.strip() and not OTHER.match(code) and not FORWARD.match(code):
-            line = code + contract([comment], "///<")[0]
-            line = lines[i][: len(code)] + line[len(code) :]
-            while re.match(r"\s*//", lines[i + 1]) and lines[i + 1].index("//") == len(code):
-                out.append(line)
-                i += 1
-                line = contract([lines[i].lstrip()[2:]], " " * len(code) + "///<")[0]
-        elif declares and (covers == "further" or GUIDE.match(code)):
+        elif comment and declares(code) and self.scopes.begins():
+            self.behind(line, code, comment)
+            line = None
+        elif declared and (self.covered == "further" or GUIDE.match(code) or not self.covered and self.is_subject()):
             line = "/** @asabove */ " + line
-        elif declares and not covers and subject:
-            declared = re.split("[{;]", " ".join(split(text)[0] for text in lines[i : i + 6]))[0]
-            if re.search(rf"(class|struct) (\[\[.*\]\] |KAIO_\w+\(.*\) )?{subject}\s*$| {subject}\(", declared):
-                line = "/** @asabove */ " + line
-        if begins and not code.strip() or len(scopes.stack) > depth and scopes.stack[-1] != "body" or OTHER.match(code) and begins:
-            covers = covers if code.lstrip().startswith("#") else False
-        elif declares and covers:
-            covers = "further"
-        out.append(line)
-        i += 1
-    return out
+        opens = len(self.scopes.stack) > depth and self.scopes.stack[-1] != "body"
+        if opens or begins and not declares(code) and not code.startswith("#"):
+            self.covered = ""
+        elif declared and self.covered:
+            self.covered = "further"
+        if line is not None:
+            self.out.append(line)
+            self.at += 1
+
+    def behind(self, line, code, comment):
+        """A contract behind a declaration, which may go on below itself."""
+        self.out.append(line[: len(code)] + contract([comment], "///<")[0])
+        self.at += 1
+        below = " " * len(code) + "//"
+        while self.lines[self.at].startswith(below):
+            self.out.append(contract([self.lines[self.at][len(below) :]], below + "/<")[0])
+            self.at += 1
+
+    def is_subject(self):
+        if not self.subject:
+            return False
+        declared = re.split("[{;]", " ".join(split(line)[0] for line in self.lines[self.at : self.at + 6]))[0]
+        return re.search(rf"(class|struct) (\[\[.*\]\] |KAIO_\w+\(.*\) )?{self.subject}\s*$| {self.subject}\(", declared)
 
 
 with open(sys.argv[1], encoding="utf-8") as file:
@@ -145,4 +181,4 @@ source = source.replace("namespace kaio::inline KAIO_BUILD", "namespace kaio")
 source = source.replace("inline namespace KAIO_BUILD {", "").replace("} // namespace KAIO_BUILD", "")
 source = re.sub("^KAIO_COROUTINES_(BEGIN|END)", "", source, flags=re.M)
 source = re.sub(r"(?<=\d)'(?=\d)", "", source)  # it would take them for quotes
-sys.stdout.write("\n".join(converted(source.split("\n"))))
+sys.stdout.write("\n".join(Header(source.split("\n")).converted()))

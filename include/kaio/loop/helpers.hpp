@@ -7,6 +7,7 @@
 // submits it, to the same context, and its completion comes to the loop as any other does. Buffers, results and errors
 // are the same with and without helpers. But a descriptor must stay open until its requests have completed, and of
 // requests to one pipe or socket there should be one at a time, because a helper may be overtaken.
+// One case is known where a loop is stuck all the same: ext4 on a disk that does not answer, on Linux 6.12 and before.
 // docs/decisions/helpers.md says how it works, what it costs, and what it does not do.
 #pragma once
 

@@ -34,6 +34,7 @@ namespace kaio::inline KAIO_BUILD::inline KAIO_ASIO {
 // Its public functions are for the files.
 class file_service : public detail::net::execution_context::service {
 public:
+    // Asio finds it by this.
     static inline detail::net::execution_context::id id;
 
     // Room for `capacity` requests in the kernel, which count against fs.aio-max-nr; if there is less, fewer will do.

@@ -25,13 +25,16 @@
 
 namespace kaio::inline KAIO_BUILD::inline KAIO_ASIO {
 
+// A file that is read and written at offsets. `Executor`: whose handlers it calls.
 template <class Executor = detail::net::any_io_executor>
 class basic_random_access_file : public detail::basic_file<Executor, detail::no_position> {
     using base = detail::basic_file<Executor, detail::no_position>;
     using default_token = typename detail::net::default_completion_token<Executor>::type;
 
 public:
+    // The same file class for another executor.
     template <class Other> struct rebind_executor {
+        // It.
         using other = basic_random_access_file<Other>;
     };
     using base::base;
@@ -65,6 +68,7 @@ public:
     }
 };
 
+// The file for any executor.
 using random_access_file = basic_random_access_file<>;
 
 } // namespace kaio::inline KAIO_ASIO

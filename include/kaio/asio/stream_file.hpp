@@ -21,13 +21,16 @@
 
 namespace kaio::inline KAIO_BUILD::inline KAIO_ASIO {
 
+// A file with a position, which each transfer moves on. `Executor`: whose handlers it calls.
 template <class Executor = detail::net::any_io_executor>
 class basic_stream_file : public detail::basic_file<Executor, detail::stream_position> {
     using base = detail::basic_file<Executor, detail::stream_position>;
     using default_token = typename detail::net::default_completion_token<Executor>::type;
 
 public:
+    // The same file class for another executor.
     template <class Other> struct rebind_executor {
+        // It.
         using other = basic_stream_file<Other>;
     };
     using base::base;
@@ -75,6 +78,7 @@ public:
     }
 };
 
+// The file for any executor.
 using stream_file = basic_stream_file<>;
 
 } // namespace kaio::inline KAIO_ASIO

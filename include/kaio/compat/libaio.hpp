@@ -29,12 +29,14 @@ namespace kaio {
 inline namespace KAIO_BUILD {
 namespace libaio {
 
+struct io_context;
+
 // The kernel's number of the context, which is the address of its ring. Programs may look at the ring through it, and may
 // give it to the kernel by system calls of their own. No thread may take events that way while others do it by
 // io_getevents.
-struct io_context;
 using io_context_t = io_context*;
 
+// What a request does.
 enum io_iocb_cmd {
     IO_CMD_PREAD = 0,
     IO_CMD_PWRITE = 1,
@@ -45,6 +47,7 @@ enum io_iocb_cmd {
     IO_CMD_PREADV = 7,
     IO_CMD_PWRITEV = 8,
 };
+// The same, as libaio names it.
 using io_iocb_cmd_t = io_iocb_cmd;
 
 // A field of 64 bits for the kernel. Where a pointer or a long has 32, KAIO_WIDE puts padding in place of the upper half;
@@ -66,36 +69,42 @@ using io_iocb_cmd_t = io_iocb_cmd;
     unsigned padding
 #endif
 
+// Of a poll.
 struct io_iocb_poll {
-    int KAIO_PAIR(events, padding);
+    int KAIO_PAIR(events, padding); // what poll(2) takes
 };
 
+// Of no request: libaio has it.
 struct io_iocb_sockaddr {
-    KAIO_WIDE(struct sockaddr* addr, padding);
-    KAIO_WIDE(unsigned long len, padding2);
+    KAIO_WIDE(struct sockaddr* addr, padding); // not used
+    KAIO_WIDE(unsigned long len, padding2);    // not used
 };
 
+// Of a read or write with one buffer.
 struct io_iocb_common {
-    KAIO_WIDE(void* buf, padding);
-    KAIO_WIDE(unsigned long nbytes, padding2);
-    long long offset; // bytes
-    long long padding3;
-    unsigned flags;
-    unsigned resfd;
+    KAIO_WIDE(void* buf, padding);             // the buffer
+    KAIO_WIDE(unsigned long nbytes, padding2); // its bytes
+    long long offset;                          // bytes
+    long long padding3;                        // 0
+    unsigned flags;                            // 1: resfd is an eventfd
+    unsigned resfd;                            // counted up at completion
 };
 
+// Of a read or write with several buffers.
 struct io_iocb_vector {
-    KAIO_WIDE(const struct iovec* vec, padding);
-    KAIO_WIDE(unsigned long nr, padding2);
-    long long offset; // bytes
+    KAIO_WIDE(const struct iovec* vec, padding); // the buffers
+    KAIO_WIDE(unsigned long nr, padding2);       // how many
+    long long offset;                            // bytes
 };
 
+// A request. The kernel copies it at submission, and its address comes back in io_event.
 struct iocb {
-    KAIO_WIDE(void* data, padding); // comes back in io_event
-    unsigned KAIO_PAIR(key, aio_rw_flags);
-    short aio_lio_opcode;
-    short aio_reqprio;
-    int aio_fildes;
+    KAIO_WIDE(void* data, padding);        // comes back in io_event
+    unsigned KAIO_PAIR(key, aio_rw_flags); // the kernel's own; aio_rw_flags: RWF_ flags
+    short aio_lio_opcode;                  // an io_iocb_cmd
+    short aio_reqprio;                     // an I/O priority, see request::priority
+    int aio_fildes;                        // the descriptor
+    // What the opcode needs.
     union {
         io_iocb_common c;
         io_iocb_vector v;
@@ -106,20 +115,22 @@ struct iocb {
 
 // `res` is signed in truth: bytes, a poll mask, or a negative errno.
 struct io_event {
-    KAIO_WIDE(void* data, padding);
-    KAIO_WIDE(iocb* obj, padding2);
-    KAIO_WIDE(unsigned long res, padding3);
-    KAIO_WIDE(unsigned long res2, padding4);
+    KAIO_WIDE(void* data, padding);          // the request's
+    KAIO_WIDE(iocb* obj, padding2);          // the request's address
+    KAIO_WIDE(unsigned long res, padding3);  // the result
+    KAIO_WIDE(unsigned long res2, padding4); // 0
 };
 
+// A signal mask for the kernel.
 struct io_sigset {
-    unsigned long ss;
-    unsigned long ss_len;
+    unsigned long ss;     // its address
+    unsigned long ss_len; // its bytes
 };
 
+// The same of programs with 32 bits.
 struct io_sigset_compat {
-    KAIO_WIDE(unsigned long ss, padding);
-    unsigned long ss_len;
+    KAIO_WIDE(unsigned long ss, padding); // its address
+    unsigned long ss_len;                 // its bytes
 };
 
 #undef KAIO_WIDE
@@ -127,6 +138,7 @@ struct io_sigset_compat {
 
 static_assert(sizeof(iocb) == sizeof(kaio::iocb) && sizeof(io_event) == sizeof(kaio::io_event));
 
+// What io_queue_run calls for an event.
 using io_callback_t = void (*)(io_context_t ctx, iocb* block, long res, long res2);
 
 // Makes a context for `maxevents` requests in flight, where *ctxp is 0.
@@ -194,6 +206,7 @@ inline int io_queue_run(io_context_t ctx) {
     return count;
 }
 
+// io_queue_run calls `cb` for its event. It takes the place of `data`.
 inline void io_set_callback(iocb* block, io_callback_t cb) noexcept { block->data = reinterpret_cast<void*>(cb); }
 
 // The completion adds 1 to the eventfd.

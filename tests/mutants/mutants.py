@@ -618,7 +618,6 @@ breaks(
     "",
 )
 breaks(*service, "the end of the io_context waits for the kernel", "while (wait()) {\n        }\n", "")
-breaks(*service, "the end of the io_context calls no handler", "if (stopped_) return destroy(request);\n        if (request.post)", "if (request.post)")
 breaks(
     *service,
     "no request outlives its descriptor",

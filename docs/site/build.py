@@ -100,10 +100,11 @@ class Site:
 
     def order(self):
         """The contents. Decisions and headers, which are many, have a page that lists them."""
-        self.parent("docs/decisions", "Decisions", [name for name in self.pages if name.startswith("docs/decisions/")])
+        self.parent("docs/decisions", "Decisions", [name for name in self.pages if name.startswith("docs/decisions/")], ":maxdepth: 1")
         for floor, title in FLOORS.items():
             inside = [name for name in self.pages if name.startswith(f"include/kaio/{floor}/") and "orphan:" not in self.pages[name]]
-            self.parent(f"include/kaio/{floor}", title, inside)
+            self.parent(f"include/kaio/{floor}", title, inside, ":hidden:")
+            self.pages[f"include/kaio/{floor}"] += "".join(f"\n- [{name[8:]}](/{name}): {self.about(name)}" for name in sorted(inside))
         listed = {"index"}
         for caption, patterns in CONTENTS:
             names = []
@@ -114,12 +115,17 @@ class Site:
             if names:
                 self.pages["index"] += self.tree(names, f":caption: {caption}\n:maxdepth: 1")
 
+    def about(self, name):
+        """The first sentence about a header, without links."""
+        said = self.pages[name].split("```\n", 1)[1].strip().split("\n\n")[0]
+        return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", re.split(r"\.\s", said)[0]).rstrip(".: ") + "."
+
     @staticmethod
     def tree(names, options):
         return f"\n```{{toctree}}\n{options}\n\n" + "\n".join("/" + name for name in names) + "\n```\n"
 
-    def parent(self, name, title, inside):
-        self.pages[name] = f"# {title}\n" + self.tree(sorted(inside), ":maxdepth: 1")
+    def parent(self, name, title, inside, options):
+        self.pages[name] = f"# {title}\n" + self.tree(sorted(inside), options)
 
     def write(self):
         """Only what has changed, so that Sphinx reads no more than that again."""

@@ -20,6 +20,11 @@ def code(text):
     return re.sub(r" (&&?|\*+)(?=[,)>])", r"\1", text)
 
 
+def condition(text):
+    """The same, where && and || stand between what may be true."""
+    return re.sub(r" ?(&&|\|\|) ?", r" \1 ", code(text))
+
+
 def wrapped(text, width=76):
     """Broken behind commas, where it is too long."""
     lines = []
@@ -80,7 +85,7 @@ def line_of(definition):
     return int(definition.find("location").get("line"))
 
 
-def template(definition):
+def template(definition, source):
     parameters = definition.find("templateparamlist")
     if parameters is None:
         return ""
@@ -89,24 +94,30 @@ def template(definition):
         name = text_of(one.find("declname"))
         default = text_of(one.find("defval"))
         each.append(text_of(one.find("type")) + (" " + name if name else "") + (" = " + default if default else ""))
-    return code("template <" + ", ".join(each) + ">") + "\n"
+    text = "template <" + ", ".join(each) + ">"
+    if text.count("<") != text.count(">"):  # Doxygen 1.9.4 loses its way at a decltype
+        first = last = line_of(definition) - 1
+        while not source[first].lstrip().startswith("template"):
+            first -= 1
+        text = " ".join(source[first:last])
+    return wrapped(condition(text)) + "\n"
 
 
-def signature(member):
+def signature(member, source):
     kind, name = member.get("kind"), text_of(member.find("name"))
     if kind == "define":
         parameters = [text_of(one) for one in member.findall("param")]
         return f"#define {name}" + ("(" + ", ".join(parameters) + ")" if parameters else "")
     words = " ".join(word for word in ("static", "explicit", "constexpr", "virtual") if member.get(word) == "yes"
                      or member.get("virt") in (word, f"pure-{word}"))
-    declared = text_of(member.find("type")).replace("constexpr ", "") if "constexpr" in words else text_of(member.find("type"))
+    declared = re.sub(r"\bconstexpr\b", "" if "constexpr" in words else r"\g<0>", text_of(member.find("type")))
     if kind == "typedef":
-        return template(member) + code(f"using {name} = {declared};")
+        return template(member, source) + code(f"using {name} = {declared};")
     if kind == "variable":
-        return template(member) + code(f"{words} {declared} {name}{text_of(member.find('argsstring'))} {text_of(member.find('initializer'))}") + ";"
+        return template(member, source) + code(f"{words} {declared} {name}{text_of(member.find('argsstring'))} {text_of(member.find('initializer'))}") + ";"
     requires = text_of(member.find("requiresclause"))
     arguments = text_of(member.find("argsstring"))
-    return template(member) + (code(f"requires {requires}") + "\n" if requires else "") + wrapped(code(f"{words} {declared} {name}{arguments}".strip())) + ";"
+    return template(member, source) + (condition(f"requires {requires}") + "\n" if requires else "") + wrapped(code(f"{words} {declared} {name}{arguments}".strip())) + ";"
 
 
 class Page:
@@ -164,7 +175,7 @@ class Page:
             if first.get("kind") == "enum":
                 out.append(self.excerpt(line_of(first)))
             else:
-                out.append(self.block("\n".join(signature(each) for each in group)))
+                out.append(self.block("\n".join(signature(each, self.source) for each in group)))
             if not shared(first):
                 out.append(self.text.of(first) + "\n")
         return out
@@ -178,7 +189,7 @@ class Page:
             out += [f"({member.get('id')})=" for member in members]
             out.append(self.excerpt(line_of(definition)))
         else:
-            out.append(self.block(template(definition) + definition.get("kind") + " " + code(name) + ";"))
+            out.append(self.block(template(definition, self.source) + definition.get("kind") + " " + code(name) + ";"))
         if not shared(definition):
             out.append(self.text.of(definition) + "\n")
         if not plain:

@@ -1,5 +1,6 @@
 #include "coro/random_bytes.hpp"
 #include "support/catch.hpp"
+#include "support/rounds.hpp"
 #include "support/temporary_file.hpp"
 
 #include <algorithm>
@@ -47,7 +48,7 @@ TEST_CASE("read_file reads what has no size of its own to its end") {
 }
 
 TEST_CASE("read_file reads a simulated file, whatever stops short") {
-    for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    for (std::uint64_t seed = 0; seed < test::rounds(100); ++seed) {
         CAPTURE(seed);
         std::mt19937 random(static_cast<unsigned>(seed));
         kaio::sim::world world(seed, {.short_transfers = 0.3, .no_room = 0.1, .interrupts = 0.1});

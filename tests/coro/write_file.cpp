@@ -1,5 +1,6 @@
 #include "coro/random_bytes.hpp"
 #include "support/catch.hpp"
+#include "support/rounds.hpp"
 #include "support/temporary_file.hpp"
 
 #include <algorithm>
@@ -75,7 +76,7 @@ TEST_CASE("a write_file that fails in the middle says how many bytes it wrote be
 }
 
 TEST_CASE("write_file makes any bytes the whole of a simulated file, whatever stops short") {
-    for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    for (std::uint64_t seed = 0; seed < test::rounds(100); ++seed) {
         CAPTURE(seed);
         std::mt19937 random(static_cast<unsigned>(seed));
         kaio::sim::world world(seed, {.short_transfers = 0.3, .no_room = 0.1, .interrupts = 0.1});
@@ -91,7 +92,7 @@ TEST_CASE("write_file makes any bytes the whole of a simulated file, whatever st
 
 TEST_CASE("write_file and an fdatasync survive power loss, whole and with the file's size") {
     std::set<std::size_t> sizes; // without the fdatasync
-    for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    for (std::uint64_t seed = 0; seed < test::rounds(100); ++seed) {
         CAPTURE(seed);
         std::mt19937 random(static_cast<unsigned>(seed));
         kaio::sim::world world(seed);

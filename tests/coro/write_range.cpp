@@ -1,6 +1,7 @@
 #include "coro/random_bytes.hpp"
 #include "support/catch.hpp"
 #include "support/mounted.hpp"
+#include "support/rounds.hpp"
 #include "support/temporary_file.hpp"
 
 #include <algorithm>
@@ -54,7 +55,7 @@ void overwrite_at_random(unsigned seed, const std::string& folder, int direct) {
 
 TEST_CASE("write_range writes any bytes from any memory anywhere, and leaves all others alone") {
     auto const direct = GENERATE(0, O_DIRECT);
-    auto const seed = GENERATE(range(1u, 60u));
+    auto const seed = GENERATE(range(1u, test::rounds(60)));
     overwrite_at_random(seed, test::temporary_file::usual_folder(), direct);
 }
 
@@ -62,14 +63,14 @@ TEST_CASE("write_range does so where direct I/O wants whole blocks") {
     test::loop_device const device(64 << 20);
     test::make_ext4(device);
     test::mounted const ext4("ext4", device.path(), "");
-    for (unsigned seed = 1; seed < 60; ++seed) {
+    for (unsigned seed = 1; seed < test::rounds(60); ++seed) {
         CAPTURE(seed);
         overwrite_at_random(seed, ext4.folder(), O_DIRECT);
     }
 }
 
 TEST_CASE("write_range writes any bytes anywhere into a simulated file, whatever stops short") {
-    for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    for (std::uint64_t seed = 0; seed < test::rounds(200); ++seed) {
         CAPTURE(seed);
         std::mt19937 random(static_cast<unsigned>(seed));
         kaio::sim::world world(seed, {.short_transfers = 0.3, .no_room = 0.1, .interrupts = 0.1});

@@ -1,6 +1,7 @@
 #include "support/catch.hpp"
 #include "support/child.hpp"
 #include "support/loop_device.hpp"
+#include "support/rounds.hpp"
 #include "support/scripted_kernel.hpp"
 #include "support/temporary_file.hpp"
 
@@ -637,7 +638,7 @@ TEST_CASE("after fork the child gets EINVAL and may destroy its copy, and the pa
 
 TEST_CASE("one thread may submit while another reaps") {
     auto const how = GENERATE(kaio::reaping::ring, kaio::reaping::syscall);
-    constexpr unsigned total = 20'000, slots = 64;
+    constexpr unsigned total = test::rounds(20'000), slots = 64;
     test::temporary_file file(4096);
     kaio::context context(slots, {.events = how});
     std::vector<kaio::iocb> blocks(slots);
@@ -675,7 +676,7 @@ TEST_CASE("one thread may submit while another reaps") {
 
 TEST_CASE("one thread may wait while another submits good and bad requests") {
     auto const how = GENERATE(kaio::reaping::ring, kaio::reaping::syscall);
-    constexpr unsigned total = 50'000;
+    constexpr unsigned total = test::rounds(50'000);
     test::temporary_file file(4096);
     kaio::context context(64, {.events = how});
     std::atomic<unsigned> got{0};

@@ -1,5 +1,6 @@
 // The steady state allocates nothing: every allocation of this program is counted, so this file stands alone.
 #include "support/catch.hpp"
+#include "support/rounds.hpp"
 #include "support/temporary_file.hpp"
 
 #include <array>
@@ -70,7 +71,7 @@ unsigned long allocations_so_far() {
 
 namespace {
 
-constexpr unsigned capacity = 32, total = 1'000'000, warm_up = 1'000;
+constexpr unsigned capacity = 32, total = test::rounds(1'000'000), warm_up = 1'000;
 
 struct driver {
     kaio::loop loop{capacity};

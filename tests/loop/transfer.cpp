@@ -1,4 +1,5 @@
 #include "support/catch.hpp"
+#include "support/rounds.hpp"
 #include "support/scripted_kernel.hpp"
 #include "support/temporary_file.hpp"
 
@@ -260,7 +261,7 @@ TEST_CASE("where direct I/O refuses to go on inside a unit, fully goes on from t
     short_kernel::plan plan;
     plan.unit = 4096;
     short_loop loop(4, {}, short_kernel(script, plan));
-    for (unsigned seed = 1; seed < 100; ++seed) {
+    for (unsigned seed = 1; seed < test::rounds(100); ++seed) {
         CAPTURE(seed);
         std::mt19937 random(seed);
         std::size_t const size = 100'000;
@@ -541,7 +542,7 @@ TEST_CASE("more than 2 GiB on a device with large sectors go in whole sectors") 
 }
 
 TEST_CASE("on a simulated network file system with units of its own, fully moves every byte") {
-    for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    for (std::uint64_t seed = 0; seed < test::rounds(200); ++seed) {
         CAPTURE(seed);
         kaio::sim::world world(seed, {.short_transfers = 0.5, .short_unit = 1000});
         auto const file = world.open("file", {.direct = true, .alignment = {512, 4096}});

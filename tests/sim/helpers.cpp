@@ -1,6 +1,7 @@
 #include <kaio/sim/helpers.hpp>
 
 #include "support/catch.hpp"
+#include "support/rounds.hpp"
 #include "worlds.hpp"
 
 #include <algorithm>
@@ -117,11 +118,7 @@ template <class Loop> std::int64_t lateness(kaio::sim::world& world, Loop& loop,
     return latest;
 }
 
-#ifdef __OPTIMIZE__
-constexpr std::uint64_t seeds = 3000;
-#else
-constexpr std::uint64_t seeds = 300;
-#endif
+constexpr std::uint64_t seeds = test::rounds(3000);
 
 } // namespace
 

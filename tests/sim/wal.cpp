@@ -1,6 +1,7 @@
 // docs/examples/wal.hpp under power loss, full disks and bad sectors: no acknowledged record is lost or torn. Without
 // its fdatasync the same test finds a lost record, and prints the seed.
 #include "support/catch.hpp"
+#include "support/rounds.hpp"
 #include "support/temporary_file.hpp"
 
 #include "../../docs/examples/wal.hpp"
@@ -82,11 +83,7 @@ template <bool Sync> std::string run(std::uint64_t seed, unsigned helpers = 0) {
 
 } // namespace
 
-#ifdef __OPTIMIZE__
-constexpr std::uint64_t seeds = 3000;
-#else
-constexpr std::uint64_t seeds = 100; // each takes ten times as long, and 100 are enough under sanitizers too
-#endif
+constexpr std::uint64_t seeds = test::rounds(3000);
 
 TEST_CASE("no acknowledged record is lost or torn, under many seeds with four crashes each") {
     for (std::uint64_t seed = 0; seed < seeds; ++seed) {

@@ -1,4 +1,5 @@
 #include "support/catch.hpp"
+#include "support/rounds.hpp"
 
 #include <algorithm>
 #include <thread>
@@ -119,7 +120,7 @@ TEST_CASE("writes of other code to the shared number of slots change nothing") {
 
 // ThreadSanitizer checks the memory order that the kernel's barriers give: it reports a race.
 TEST_CASE("when another thread fills the ring, events are taken whole, and their slots are free only afterwards") {
-    constexpr std::uint64_t total = 20'000;
+    constexpr std::uint64_t total = test::rounds(20'000);
     made_ring made;
     kaio::completion_ring ring = made.open();
     std::thread kernel([&made] {
@@ -168,7 +169,7 @@ TEST_CASE("the real ring works through many wrap-arounds, mixed with io_getevent
     }
     std::uint64_t sent = 0, got = 0;
     kaio::io_event out[64];
-    for (int round = 0; round < 2000; ++round) {
+    for (int round = 0; round < static_cast<int>(test::rounds(2000)); ++round) {
         long const count = 1 + round * 7 % static_cast<int>(depth);
         for (long i = 0; i < count; ++i) blocks[static_cast<std::size_t>(i)].aio_data = sent++;
         REQUIRE(kaio::linux_kernel::io_submit(id, count, batch.data()) == count);

@@ -29,6 +29,17 @@ VM_LOG, VM_TESTLOG = Path("build/vm.log"), Path("build/vm/testlog.json")
 
 
 @dataclass
+class Cost:
+    """What programs took, with all that they started and waited for, in seconds."""
+
+    processors: float = 0
+    clock: float = 0
+
+    def __str__(self):
+        return f"{self.processors:.0f} s of the processors in {self.clock:.0f} s"
+
+
+@dataclass
 class Configuration:
     """One way to build the tests, and which of them are run that way."""
 
@@ -43,6 +54,8 @@ class Configuration:
     catch2: str = ""  # the folder of a pkg-config file, where Catch2 is not the system's
     environment: dict = field(default_factory=dict)  # of the tests
     skipped: str = ""  # why this machine can't have it
+    building: Cost = field(default_factory=Cost)
+    testing: Cost = field(default_factory=Cost)
 
     @property
     def path(self):
@@ -225,10 +238,11 @@ class Children:
         self.running = set()
         self.stopped_by = 0  # the signal
 
-    def call(self, command, log, **environment):
-        """Runs the command, whose output goes to the file `log`, and returns its exit status."""
+    def call(self, command, log, cost, **environment):
+        """Runs the command, whose output goes to the file `log`, adds to its cost, and returns its exit status."""
         if self.stopped_by:
             raise Interrupted
+        start = time.monotonic()
         child = subprocess.Popen(
             [str(word) for word in command],
             stdin=subprocess.DEVNULL,
@@ -240,11 +254,14 @@ class Children:
         self.running.add(child)
         if self.stopped_by:  # meanwhile, and perhaps without this one
             self.end(child)
-        status = child.wait()
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
         self.running.discard(child)
+        cost.processors += used.ru_utime + used.ru_stime
+        cost.clock += time.monotonic() - start
         if self.stopped_by:
             raise Interrupted
-        return status
+        return child.returncode
 
     def stop(self, number, _):
         """A signal's handler."""
@@ -282,13 +299,13 @@ def set_up(c, log):
     if not record.exists() or record.read_text(encoding="utf-8") != wanted:
         shutil.rmtree(c.path, ignore_errors=True)
         environment = {"CXX": c.compiler} | ({"PKG_CONFIG_PATH": c.catch2} if c.catch2 else {})
-        if children.call(command, log, **environment) != 0:
+        if children.call(command, log, c.building, **environment) != 0:
             return False
         record.write_text(wanted, encoding="utf-8")
     elif configured.exists() and configured.read_text(encoding="utf-8") != definition():
         os.utime(c.path / "build.ninja", (0, 0))  # so Ninja has it made again
     # Before anybody asks what there is to build and to test, for that may have changed.
-    if children.call(["nice", "ninja", "-C", c.path, "build.ninja"], log) != 0:
+    if children.call(["nice", "ninja", "-C", c.path, "build.ninja"], log, c.building) != 0:
         return False
     configured.write_text(definition(), encoding="utf-8")
     return True
@@ -317,7 +334,7 @@ def build(c, names):
         if not set_up(c, log):
             return False
         wanted = targets(c, names)
-        return not wanted or children.call(["nice", "ninja", "-C", c.path, *wanted], log) == 0
+        return not wanted or children.call(["nice", "ninja", "-C", c.path, *wanted], log, c.building) == 0
 
 
 def test(c, names, totals):
@@ -329,7 +346,7 @@ def test(c, names, totals):
         command += [one["name"] for one in selected(c, names)]
     c.testlog.unlink(missing_ok=True)
     with open(c.log, "wb") as log:
-        status = children.call(command, log, **c.environment)
+        status = children.call(command, log, c.testing, **c.environment)
     if status != 0:
         print(text_of(c.log), end="")
     if c.testlog.exists():
@@ -338,10 +355,10 @@ def test(c, names, totals):
         totals.fail(f"{c.description}: no test ran")
 
 
-def test_in_virtual_machines():
+def test_in_virtual_machines(cost):
     VM_TESTLOG.unlink(missing_ok=True)
     with open(VM_LOG, "wb") as log:
-        return children.call(["nice", "tests/vm/run"], log) == 0
+        return children.call(["nice", "tests/vm/run"], log, cost) == 0
 
 
 def add_virtual_machines(passed, totals):
@@ -363,21 +380,24 @@ def text_of(path):
 
 def test_all(rows, names, totals, virtual_machines):
     # One build after the other, for each takes all processors. What is tested meanwhile does not wait for it.
+    in_machines = Cost()
     with ThreadPoolExecutor(1) as builder:
         builds = [builder.submit(build, c, names) for c in rows]
-        machines = builder.submit(test_in_virtual_machines) if virtual_machines else None
+        machines = builder.submit(test_in_virtual_machines, in_machines) if virtual_machines else None
         for c, built in zip(rows, builds):
-            start = time.monotonic()
             print(f"== {c.description}")
             if not built.result():
                 print("\n".join(text_of(c.log).splitlines()[-80:]))
                 totals.fail(f"{c.description} does not build")
             elif not names or selected(c, names):
                 test(c, names, totals)
-                print(f"   {time.monotonic() - start:.0f} s")
         if machines:
             print("== Debian's kernels for other processors and of other ages, in virtual machines")
             add_virtual_machines(machines.result(), totals)
+    for c in rows:
+        print(f"{c.title}: built: {c.building}; tested: {c.testing}")
+    if machines:
+        print(f"virtual machines: {in_machines}")
 
 
 def main():

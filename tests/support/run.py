@@ -87,7 +87,7 @@ def table(machine):
     """All configurations, one after the other: --quick takes the first, and nothing is asked for the rest of them.
 
     The suite `once` is about the world around kaio, so once is enough. What the suite `scripts` tests changes neither
-    with a sanitizer nor with the processor.
+    with a sanitizer nor with the processor. tests/meson.build says what the suite `bits` is.
     """
     # As users build it; with the benchmark, if what that needs is there.
     yield Configuration(
@@ -138,6 +138,8 @@ def table(machine):
         catch2=machine.catch2_3,
         skipped="" if machine.thread_sanitizer else "programs with it do not run here",
     )
+    # Words of 32 bits on a 64-bit kernel, and kaio as one file. The machine i386 of tests/vm/run has some of these
+    # programs on a 32-bit kernel.
     yield Configuration(
         folder="i686",
         title="32 bit, kaio as one file",
@@ -147,7 +149,7 @@ def table(machine):
             *["-Doptimization=0", "-Ddebug=false", "-Ddocs=disabled", "-Done_file=true"],
             *["--cross-file", "tests/cross/i686.ini"],
         ],
-        no_suite="scripts",
+        suite="bits",
         skipped=machine.no_32_bit,
     )
 

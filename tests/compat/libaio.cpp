@@ -167,7 +167,12 @@ TEST_CASE("wrong calls have the kernel's results, and errno stays") {
     CHECK(io_submit(ctx, 0, nullptr) == 0);
     CHECK(io_submit(ctx, -1, batch) == -EINVAL);
     CHECK(io_submit(ctx, 1, nullptr) == -EFAULT);
+#if defined(KAIO_ASAN)
+    CHECK(io_submit(ctx, 1, batch) == 1); // it would report the null pointer
+#else
     CHECK(io_submit(ctx, 2, batch) == 1);
+    CHECK(io_submit(ctx, 1, batch + 1) == -EFAULT);
+#endif
     io_event event;
     CHECK(io_getevents(ctx, 1, 1, nullptr, nullptr) == -EFAULT); // and the event stays
     CHECK(io_getevents(ctx, 2, 1, &event, nullptr) == -EINVAL);

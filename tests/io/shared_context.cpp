@@ -274,6 +274,11 @@ TEST_CASE("wait_once makes one system call, and the kernel waits for all events"
     };
     CHECK(*context.wait_once(events, 3) == 3);
     CHECK(least == std::vector<long>{2, 2});
+    script.before_getevents = [&] {
+        if (script.waits == 3) REQUIRE(submit(context, block));
+    };
+    CHECK(*context.wait_once(events, 2, 5ms) == 1); // the kernel took some, until the limit
+    CHECK(least == std::vector<long>{2, 2, 2});
     script.getevents[script.waits + 1] = -EINTR; // a signal does not make it sleep again
     CHECK(context.wait_once(events, 2).error_number() == EINTR);
 }

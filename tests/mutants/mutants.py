@@ -226,6 +226,17 @@ breaks(*shared, "a refused request accounts for no event", "if (answer.accepted(
 breaks(*shared, "what was accepted before a refusal is counted", "            accepted += answer.accepted();", "            accepted = answer.accepted();")
 breaks(*shared, "the descriptor is closed", "if (waker_ != no_waker) context_.get_kernel().close_waker(waker_);", "")
 
+# libaio's functions.
+libaio = ("compat/libaio.hpp", "compat/libaio")
+libaio_calls = ("compat/detail/libaio_calls.hpp", "compat/libaio")
+breaks(*libaio, "a request names its eventfd", "block->u.c.flags |= iocb_flag_resfd;", "")
+breaks(*libaio, "io_queue_init takes any number", "    *ctxp = nullptr;\n", "")
+breaks(*libaio, "a callback gets the result first", "static_cast<long>(event.res), static_cast<long>(event.res2)", "static_cast<long>(event.res2), static_cast<long>(event.res)")
+breaks(*libaio_calls, "errno stays as it is", "~kept_errno() { errno = value_; }", "~kept_errno() { (void)value_; }")
+breaks(*libaio_calls, "no memory for events is EFAULT", "most <= INT_MAX && events", "most <= INT_MAX")
+breaks(*libaio_calls, "io_submit says how many the kernel took", "static_cast<int>(answer.accepted())", "static_cast<int>(count)")
+breaks(*libaio_calls, "no timeout is forever", "if (!time) return duration();", "if (!time) return duration::zero();")
+
 # A batch, and waiting for all of it.
 batch = ("io/submit_and_wait.hpp", "io/submit_and_wait")
 breaks(*batch, "each event is in its request's place", "detail::put_in_order(batch, events);", "")

@@ -15,6 +15,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 
 #include <signal.h>
 #include <time.h>
@@ -76,8 +77,8 @@ struct io_iocb_poll {
 
 // Of no request: libaio has it.
 struct io_iocb_sockaddr {
-    KAIO_WIDE(struct sockaddr* addr, padding); // not used
-    KAIO_WIDE(unsigned long len, padding2);    // not used
+    KAIO_WIDE(sockaddr* addr, padding);     // not used
+    KAIO_WIDE(unsigned long len, padding2); // not used
 };
 
 // Of a read or write with one buffer.
@@ -92,9 +93,9 @@ struct io_iocb_common {
 
 // Of a read or write with several buffers.
 struct io_iocb_vector {
-    KAIO_WIDE(const struct iovec* vec, padding); // the buffers
-    KAIO_WIDE(unsigned long nr, padding2);       // how many
-    long long offset;                            // bytes
+    KAIO_WIDE(const iovec* vec, padding);  // the buffers
+    KAIO_WIDE(unsigned long nr, padding2); // how many
+    long long offset;                      // bytes
 };
 
 // A request. The kernel copies it at submission, and its address comes back in io_event.
@@ -196,18 +197,20 @@ inline int io_queue_wait(io_context_t ctx, timespec* timeout) noexcept {
 // Takes the events that are there, and calls for each the function that io_set_callback gave its request. A callback may
 // throw, and may destroy the context. Errors: EINVAL.
 inline int io_queue_run(io_context_t ctx) {
-    timespec none{};
+    timespec no_time{};
     io_event event;
     int count;
-    while ((count = io_getevents(ctx, 0, 1, &event, &none)) == 1) {
-        auto const callback = reinterpret_cast<io_callback_t>(event.data);
+    while ((count = io_getevents(ctx, 0, 1, &event, &no_time)) == 1) {
+        auto const callback = reinterpret_cast<io_callback_t>(reinterpret_cast<std::uintptr_t>(event.data));
         callback(ctx, event.obj, static_cast<long>(event.res), static_cast<long>(event.res2));
     }
     return count;
 }
 
 // io_queue_run calls `cb` for its event. It takes the place of `data`.
-inline void io_set_callback(iocb* block, io_callback_t cb) noexcept { block->data = reinterpret_cast<void*>(cb); }
+inline void io_set_callback(iocb* block, io_callback_t cb) noexcept {
+    block->data = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(cb));
+}
 
 // The completion adds 1 to the eventfd.
 inline void io_set_eventfd(iocb* block, int eventfd) noexcept {

@@ -37,6 +37,8 @@ struct libaio_place {
     static constexpr aio_context_id free = 0, taken = 1; // no context has these numbers
 
     libaio_place() noexcept {}
+    libaio_place(const libaio_place&) = delete;
+    libaio_place& operator=(const libaio_place&) = delete;
     ~libaio_place() {}
 
     aio_context_id number = taken; // free, taken, or that of the context
@@ -72,8 +74,9 @@ inline libaio_place** libaio_list(aio_context_id number) noexcept { return &liba
 // or a system call, or it was destroyed. Then the kernel decides.
 class libaio_use {
 public:
-    explicit libaio_use(aio_context_id number) noexcept {
-        for (place_ = __atomic_load_n(libaio_list(number), __ATOMIC_ACQUIRE); place_; place_ = place_->next) {
+    explicit libaio_use(aio_context_id number) noexcept
+        : place_(__atomic_load_n(libaio_list(number), __ATOMIC_ACQUIRE)) {
+        for (; place_; place_ = place_->next) {
             if (!has(number) || !place_->enter()) continue;
             if (has(number) && place_->context.usable()) return; // it still has it
             place_->leave();

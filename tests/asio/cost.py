@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """cost.py ASIO-COST REQUEST-COST: what a read by kaio's files for Asio costs in user space, compared with what Asio takes
-for a post and kaio's coroutines for a read: instructions (callgrind, the difference of two run lengths), and calls of
-io_submit."""
+for a post and kaio's coroutines for a read: instructions (callgrind, the difference of two run lengths), allocations,
+and calls of io_submit."""
 
 import os
 import re
@@ -35,6 +35,17 @@ def beyond_post(form):
     return case
 
 
+def allocations():
+    """More reads take no more of them."""
+    if not shutil.which("valgrind"):
+        raise report.Skip("valgrind is not installed")
+    counts = []
+    for reads in (short, long):
+        done = subprocess.run(["valgrind", program, "file", str(reads)], capture_output=True, text=True, timeout=280)
+        counts.append(re.search(r"total heap usage: ([0-9,]+) allocs", done.stderr)[1])
+    return None if counts[0] == counts[1] else f"{short} reads make {counts[0]} allocations, {long} make {counts[1]}"
+
+
 def submissions():
     if not shutil.which("strace"):
         raise report.Skip("strace is not installed")
@@ -52,4 +63,8 @@ def submissions():
     return None if calls["io_submit"] <= wanted and calls.get("read", 0) <= wanted else f"more than {wanted} of io_submit or read"
 
 
-report.run([(f"instructions of {form}", beyond_post(form)) for form in limits] + [("system calls", submissions)], workers=2)
+report.run(
+    [(f"instructions of {form}", beyond_post(form)) for form in limits]
+    + [("allocations", allocations), ("system calls", submissions)],
+    workers=2,
+)

@@ -117,7 +117,7 @@ private:
         return __atomic_load_n(&place_->number, __ATOMIC_ACQUIRE) == number;
     }
 
-    // The kernel gives a number again. Whatever had it was destroyed by a system call, or its ring was moved.
+    // The kernel uses a number again. Whatever had it was destroyed by a system call, or its ring was moved.
     static void forget(aio_context_id number) noexcept {
         for (;;) {
             libaio_use const old(number);

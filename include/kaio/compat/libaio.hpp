@@ -194,8 +194,8 @@ inline int io_queue_wait(io_context_t ctx, timespec* timeout) noexcept {
     return io_getevents(ctx, 0, 0, nullptr, timeout);
 }
 
-// Takes the events that are there, and calls for each the function that io_set_callback put into its request. A callback may
-// throw, and may destroy the context. Errors: EINVAL.
+// Takes the events that are there, and calls for each the function that io_set_callback put into its request. A callback
+// may throw, and may destroy the context. Errors: EINVAL.
 inline int io_queue_run(io_context_t ctx) {
     timespec no_time{};
     io_event event;

@@ -32,8 +32,8 @@ namespace libaio {
 
 struct io_context;
 
-// The kernel's number of the context, which is the address of its ring. Programs may look at the ring through it, and may
-// give it to the kernel by system calls of their own. No thread may take events that way while others do it by
+// The kernel's number of the context, which is the address of its ring. Programs may look at the ring through it, and
+// may give it to the kernel by system calls of their own. No thread may take events that way while others do it by
 // io_getevents.
 using io_context_t = io_context*;
 
@@ -51,8 +51,8 @@ enum io_iocb_cmd {
 // The same, as libaio names it.
 using io_iocb_cmd_t = io_iocb_cmd;
 
-// A field of 64 bits for the kernel. Where a pointer or a long has 32, KAIO_WIDE puts padding in place of the upper half;
-// KAIO_PAIR is of two that have 32 bits everywhere.
+// A field of 64 bits for the kernel. Where a pointer or a long has 32, KAIO_WIDE puts padding in place of the upper
+// half; KAIO_PAIR is of two that have 32 bits everywhere.
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define KAIO_PAIR(first, second) second, first
 #else
@@ -143,7 +143,8 @@ static_assert(sizeof(iocb) == sizeof(kaio::iocb) && sizeof(io_event) == sizeof(k
 using io_callback_t = void (*)(io_context_t ctx, iocb* block, long res, long res2);
 
 // Makes a context for `maxevents` requests in flight, where *ctxp is 0.
-// Errors: EFAULT, EINVAL (*ctxp is not 0, or `maxevents` is not 1 or more), EAGAIN (fs.aio-max-nr), ENOMEM, ENOSYS, EPERM.
+// Errors: EFAULT, EINVAL (*ctxp is not 0, or `maxevents` is not 1 or more), EAGAIN (fs.aio-max-nr), ENOMEM, ENOSYS,
+// EPERM.
 inline int io_setup(int maxevents, io_context_t* ctxp) noexcept {
     return kaio::detail::libaio_setup(maxevents, reinterpret_cast<aio_context_id*>(ctxp));
 }

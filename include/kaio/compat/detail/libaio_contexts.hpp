@@ -1,10 +1,11 @@
-// What compat/libaio.hpp knows of contexts. An io_context_t is the kernel's own number, because programs look at the ring
-// through it (QEMU, fio) or give it to the kernel themselves (MariaDB). So what kaio adds is found by that number.
+// What compat/libaio.hpp knows of contexts. An io_context_t is the kernel's own number, because programs look at the
+// ring through it (QEMU, fio) or give it to the kernel themselves (MariaDB). So what kaio adds is found by that number.
 //     if (libaio_use const context(number); context) context->wait_once(events);
 //     else linux_kernel::io_getevents(number, …); // a context that kaio has not made
 // Any thread. add() allocates once for each context that exists at a time, and nothing is freed.
 #pragma once
 
+#include <cstddef>
 #include <cstdlib>
 #include <new>
 #include <utility>
@@ -63,9 +64,9 @@ struct libaio_place {
     }
 };
 
-// The places, in lists by the hash of the number, to which places are only added. Shared objects have it together, whatever
-// their visibility, so that one may use a context that another has made. Only if Clang has built them and dlopen loads
-// them, each has its own.
+// The places, in lists by the hash of the number, to which places are only added. Shared objects have them together,
+// whatever their visibility, so that one may use a context that another has made. Only if Clang has built them and
+// dlopen loads them, each has its own.
 [[gnu::visibility("default")]] inline libaio_place* libaio_places[64];
 
 inline libaio_place** libaio_list(aio_context_id number) noexcept { return &libaio_places[number >> 12 & 63]; }

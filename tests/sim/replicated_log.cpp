@@ -228,7 +228,7 @@ TEST_CASE("the same where the power fails while the log recovers, and each time 
     }
 }
 
-TEST_CASE("it goes on while one of three disks is in trouble, also for ever, and repairs that when it is well again") {
+TEST_CASE("it goes on while one of three disks is in trouble, also forever, and repairs that when it is well again") {
     enum kind { hangs, fails, loses_power, is_blank };
     auto const trouble = GENERATE(hangs, fails, loses_power, is_blank);
     std::size_t const which = GENERATE(0u, 1u, 2u);

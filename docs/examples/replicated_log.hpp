@@ -3,8 +3,8 @@
 // holds nobody up, for as long as it likes. When it is back, it gets what it has missed, and counts again from then on.
 //
 //     replicated_log<kaio::loop> log(home, id, {{one.loop(), file1}, {two.loop(), file2}, {three.loop(), file3}});
-//     if (auto error = co_await log.recover(visit)) co_return error; // calls visit(record) for each, oldest first
-//     if (auto error = co_await log.append(record)) ...              // no error: a majority has it on its disk
+//     std::error_code error = co_await log.recover(visit); // calls visit(record) for each, oldest first
+//     error = co_await log.append(record);                 // no error: a majority has it on its disk
 //
 // io_submit itself may hang (a frozen file system, a server that is silent). So each copy has a loop with a thread of
 // its own, and only `home` is the log's thread. tests/sim/replicated_log.cpp uses one simulated loop for all, and
@@ -45,7 +45,9 @@
 // every record that was acknowledged. The epoch's first group has no records. Once a majority has that, and with it
 // all before, it is decided what the log is. (Raft's rules for a new leader, with disks that can't vote.)
 //
-// `most`: bytes of a group, and of a write, at most. So much of the log's end is kept in memory, for copies that are slow.
+// What is written again over the same bytes is safe if power loss leaves each sector as it was or as it was to be.
+//
+// `most`: bytes of a group, and of a write, at most. So much of the log's end stays in memory, for copies that are slow.
 template <class Loop, std::size_t most = 1 << 20> class replicated_log {
 public:
     static constexpr std::size_t block = 4096;
@@ -76,7 +78,7 @@ public:
         return state::recover(state_, std::move(visit));
     }
 
-    // Copies the record. Returns no error when it is on a majority of the disks.
+    // Copies the record when it is awaited. Returns no error when it is on a majority of the disks.
     // Errors: ETIMEDOUT if no majority was in time: it may be there later, or not. EAGAIN if too many records wait for
     // a majority, and EMSGSIZE: it is not there. ECANCELED: the log was destroyed, and it may be there.
     kaio::task<std::error_code> append(std::span<const std::byte> record) { return state::append(state_, record); }

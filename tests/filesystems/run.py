@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """run.py SOURCE-ROOT NAME=PROGRAM...: runs the tests that use the kernel, and the examples, on several media. These are
 tmpfs, ext4, xfs and btrfs over loop devices that are truly asynchronous, and such a device itself. Loops with helpers
-also meet a FUSE file system, and media that stand still, as the log of docs/examples/replicated_log.hpp does. Needs root.
+also meet a FUSE file system, and media that stand still, and so does the log of docs/examples/replicated_log.hpp.
+Needs root.
 
 Everything is made inside a mount namespace, from files that are already deleted and devices that detach with their last
 user. So the kernel cleans up, however this ends."""

@@ -100,11 +100,14 @@ class Site:
 
     def order(self):
         """The contents. Decisions and headers, which are many, have a page that lists them."""
-        self.parent("docs/decisions", "Decisions", [name for name in self.pages if name.startswith("docs/decisions/")], ":maxdepth: 1")
+        decisions = [name for name in self.pages if name.startswith("docs/decisions/")]
+        self.parent("docs/decisions", "Decisions", decisions, ":maxdepth: 1")
         for floor, title in FLOORS.items():
-            inside = [name for name in self.pages if name.startswith(f"include/kaio/{floor}/") and "orphan:" not in self.pages[name]]
+            inside = sorted(name for name in self.pages
+                            if name.startswith(f"include/kaio/{floor}/") and "orphan:" not in self.pages[name])
             self.parent(f"include/kaio/{floor}", title, inside, ":hidden:")
-            self.pages[f"include/kaio/{floor}"] += "".join(f"\n- [{name[8:]}](/{name}): {self.about(name)}" for name in sorted(inside))
+            for name in inside:
+                self.pages[f"include/kaio/{floor}"] += f"\n- [{name.removeprefix('include/')}](/{name}): {self.about(name)}"
         listed = {"index"}
         for caption, patterns in CONTENTS:
             names = []

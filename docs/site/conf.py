@@ -48,8 +48,8 @@ def repair(app, exception):
     css = path.read_text(encoding="utf-8")
     css = re.sub(r"@import url\((/javascript/.*?)\);", lambda found: Path("/usr/share" + found[1]).read_text("utf-8"), css)
     if "prefers-color-scheme" not in css:
-        dark = re.search(r'body\[data-theme="dark"\] \{.*?\}', css, re.S)[0].replace('[data-theme="dark"]', ':not([data-theme="light"])')
-        css += f"@media (prefers-color-scheme: dark) {{ {dark} }}\n"
+        dark = re.search(r'body\[data-theme="dark"\] (\{.*?\})', css, re.S)[1]
+        css += f'@media (prefers-color-scheme: dark) {{ body:not([data-theme="light"]) {dark} }}\n'
     path.write_text(css, encoding="utf-8")
 
 

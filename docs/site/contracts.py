@@ -10,7 +10,8 @@ import re
 import sys
 
 # Lines that declare nothing that has a contract of its own.
-OTHER = re.compile(r"\s*(static_assert|friend (class|struct)\b|(inline )?namespace\b|(public|private|protected):|\}|#(?!define))")
+OTHER = re.compile(r"\s*(static_assert|(inline )?namespace\b|(public|private|protected):|\}|#(?!define))")
+FRIEND = re.compile(r"\s*(template <.*> )?friend (class|struct)\b")
 FORWARD = re.compile(r"\s*(template <.*> )?(class|struct) \w+;")
 GUIDE = re.compile(r"(template <.*> )?(\w+)\(.*\) -> \2<.*>;")  # how a class's template arguments are found
 FOREIGN = re.compile(r".*\bstd::ranges::enable_")  # specialized here, declared in the standard library
@@ -90,7 +91,7 @@ class Scopes:
 
 
 def declares(code):
-    return bool(code.strip()) and not OTHER.match(code) and not FORWARD.match(code)
+    return bool(code.strip()) and not any(each.match(code) for each in (OTHER, FRIEND, FORWARD))
 
 
 class Header:
@@ -142,7 +143,7 @@ class Header:
         depth = len(self.scopes.stack)
         self.scopes.read(code)
         declared = begins and declares(code)
-        if re.match(r"\s*friend (class|struct)\b", code) or FOREIGN.match(code):
+        if FRIEND.match(code) or FOREIGN.match(code):
             line = ""
         elif comment and declares(code) and self.scopes.begins():
             self.behind(line, code, comment)

@@ -78,7 +78,8 @@ class Text:
 
 
 def shared(definition):
-    return definition.find(".//asabove") is not None
+    """Its contract is that of what stands above it."""
+    return any(definition.find(f"{kind}//asabove") is not None for kind in ("briefdescription", "detaileddescription"))
 
 
 def line_of(definition):
@@ -114,10 +115,12 @@ def signature(member, source):
     if kind == "typedef":
         return template(member, source) + code(f"using {name} = {declared};")
     if kind == "variable":
-        return template(member, source) + code(f"{words} {declared} {name}{text_of(member.find('argsstring'))} {text_of(member.find('initializer'))}") + ";"
+        value = text_of(member.find("argsstring")) + " " + text_of(member.find("initializer"))
+        return template(member, source) + code(f"{words} {declared} {name}{value}") + ";"
     requires = text_of(member.find("requiresclause"))
     arguments = text_of(member.find("argsstring"))
-    return template(member, source) + (condition(f"requires {requires}") + "\n" if requires else "") + wrapped(code(f"{words} {declared} {name}{arguments}".strip())) + ";"
+    above = template(member, source) + (condition(f"requires {requires}") + "\n" if requires else "")
+    return above + wrapped(code(f"{words} {declared} {name}{arguments}".strip())) + ";"
 
 
 class Page:
@@ -171,7 +174,7 @@ class Page:
                     break
             out += [f"({each.get('id')})=" for each in group]
             names = list(dict.fromkeys(text_of(each.find("name")) for each in group))
-            out.append(f"{level} " + ", ".join(self.text.plain(prefix + names[0] if i == 0 else name) for i, name in enumerate(names)) + "\n")
+            out.append(f"{level} {self.text.plain(prefix + ', '.join(names))}\n")
             if first.get("kind") == "enum":
                 out.append(self.excerpt(line_of(first)))
             else:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -119,6 +120,32 @@ def referenced():
         used |= set(re.findall(r"\bkaio::(?!detail|inline|v\d)(\w+)", path.read_text(encoding="utf-8")))
     unknown = sorted(used - known - {"sim", "kaio"})
     return f"not in the reference: {unknown}" if unknown or len(used) < 30 else None
+
+
+def words(text):
+    return " ".join(re.findall(r"\w+", text))
+
+
+def said():
+    """Each contract that Doxygen has read stands on the page of its header."""
+    if why := built():
+        return why
+    shown, count = {}, 0
+    for page in (folder / "pages/include").rglob("*.hpp.md"):
+        text = re.sub(r"\]\([^)]*\)|\\", "", page.read_text(encoding="utf-8"))
+        shown[str(page.relative_to(folder / "pages/include"))[:-3]] = words(text)
+    for path in (folder / "xml").glob("*_1_1*.xml"):
+        for each in [compound := ElementTree.parse(path).getroot()[0], *compound.findall("sectiondef/memberdef")]:
+            header = each.find("location").get("file")
+            if "private" in (compound.get("prot"), each.get("prot")):
+                continue
+            for part in (each.find("briefdescription"), each.find("detaileddescription")):
+                text = words("".join(part.itertext()))
+                if part.find(".//programlisting") is None:  # whose spaces are elements
+                    count += text != ""
+                    if text not in shown.get(header, ""):
+                        return f"{path.stem}: {header} lacks: {text}"
+    return None if count > 500 else f"only {count} contracts were found"
 
 
 def links():
@@ -267,7 +294,8 @@ def found(question, base=None):
     """The addresses that the search finds, the best first."""
     reader = browser()
     reader.driver.get(f"{base or reader.base}search.html?q={quote(question)}")
-    reader.wait(lambda: reader.run("return document.querySelector('#search-results .search-summary')?.textContent.match(/finished|did not match/)"))
+    done = "document.querySelector('#search-results .search-summary')?.textContent.match(/finished|did not match/)"
+    reader.wait(lambda: reader.run(f"return {done}"))
     return reader.run("return [...document.querySelectorAll('#search-results li a')].map((each) => each.getAttribute('href'))")
 
 
@@ -326,9 +354,11 @@ for (let run = 0; run < 50; run++) {
             completed.push(request);
             ring.complete(request);
         }
-        if (act === 2 && !ring.asleep) stale += ring.take(["ring", "getevents", "sleep", "eventfd"][random(4)], 1 + random(3)).what === "stale";
+        const way = ["ring", "getevents", "sleep", "eventfd"][random(4)];
+        if (act === 2 && !ring.asleep) stale += ring.take(way, 1 + random(3)).what === "stale";
         if (ring.room() < 0 || ring.waiting() >= ring.slots.length) return "more events than slots";
-        if (ring.barrier && ring.delivered.some((request, i) => request !== completed[i])) return "wrong order: " + ring.delivered;
+        if (ring.barrier && ring.delivered.some((request, i) => request !== completed[i]))
+            return "wrong order: " + ring.delivered;
         if (ring.delivered.length + ring.waiting() !== completed.length) return "an event too many or too few";
     }
 }
@@ -438,6 +468,7 @@ try:
         ("the site builds without a warning, and no public name is undocumented", building),
         ("a public name without a contract is an error", undocumented),
         ("the reference has every name that the documents use", referenced),
+        ("the reference has every contract", said),
         ("every link leads somewhere", links),
         ("no page overflows, and no page has an error in the console", every_page),
         ("the site is light and dark", colours),

@@ -1,6 +1,6 @@
 // replicated_log: a log on several disks, mounts or devices at once. A record that it has acknowledged is on a majority
-// of them, so it is not lost with any one of three, or any two of five. A copy that fails is tried again. One that hangs
-// holds nobody up, for as long as it likes. When it is back, it gets what it has missed, and counts again from then on.
+// of them, so it is not lost with any one of three, or any two of five. A copy that fails is tried again. One that
+// hangs holds nobody up, for as long as it likes. When it is back, it gets what it has missed, and then counts again.
 //
 //     replicated_log<kaio::loop> log(home, id, {{one.loop(), file1}, {two.loop(), file2}, {three.loop(), file3}});
 //     std::error_code error = co_await log.recover(visit); // calls visit(record) for each, oldest first
@@ -47,7 +47,7 @@
 //
 // What is written again over the same bytes is safe if power loss leaves each sector as it was or as it was to be.
 //
-// `most`: bytes of a group, and of a write, at most. So much of the log's end stays in memory, for copies that are slow.
+// `most`: bytes of a group, and of a write, at most. So much of the log's end stays in memory, for slow copies.
 template <class Loop, std::size_t most = 1 << 20> class replicated_log {
 public:
     static constexpr std::size_t block = 4096;
@@ -73,7 +73,7 @@ public:
     // Finds out what the log is, has a majority agree, and calls visit(std::span<const std::byte>) for each record,
     // oldest first. What it has once visited stays, acknowledged or not. Call it once, before any append. A log is new
     // if all of its copies are there and are blank.
-    // Errors: ETIMEDOUT if there is no majority in time, EIO if nobody can read a group. Then it takes a new log object.
+    // Errors: ETIMEDOUT if there is no majority in time, EIO if nobody can read a group. Then make a new log object.
     template <class Visit> kaio::task<std::error_code> recover(Visit visit) {
         return state::recover(state_, std::move(visit));
     }

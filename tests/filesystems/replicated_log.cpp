@@ -1,6 +1,6 @@
 // docs/examples/replicated_log.hpp on three copies: one on what KAIO_MEDIUM names, a folder or a block device (whose
-// content is lost), and two in the current folder. KAIO_STOP and KAIO_GO are shell commands that stop the medium and let
-// it go on. Without them nothing hangs. tests/filesystems/run.py runs this on each medium that it can stop.
+// content is lost), and two in the current folder. KAIO_STOP and KAIO_GO are shell commands that stop the medium and
+// let it go on. Without them nothing hangs. tests/filesystems/run.py runs this on each medium that it can stop.
 #include "support/catch.hpp"
 #include "support/temporary_file.hpp"
 

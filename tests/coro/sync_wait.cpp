@@ -58,7 +58,7 @@ TEST_CASE("sync_wait gives what tasks submit to the kernel in batches") {
     kaio::aligned_buffer const buffer(4096);
     counting_loop loop(tasks);
     auto const write = [](counting_loop& l, const kaio::file& file, const kaio::aligned_buffer& b) -> kaio::task<> {
-        for (unsigned i = 0; i < rounds; ++i) co_await l.submit(kaio::write(file, b, 0));
+        for (unsigned i = 0; i < rounds; ++i) (void)co_await l.submit(kaio::write(file, b, 0));
     };
     std::vector<kaio::task<>> all;
     for (unsigned i = 0; i < tasks; ++i) all.push_back(write(loop, null, buffer));

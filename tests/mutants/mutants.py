@@ -356,6 +356,7 @@ breaks(*destroying, "destroying a loop completes what waits", "queue.cancel_all(
 breaks(*destroying, "in a child no handler runs", "if (context.usable() || capacity == 0) complete_all();", "complete_all();")
 breaks(*waiting, "a signal does not end run", "if (error != EINTR) return failure(error);", "return failure(error);")
 breaks(*waiting, "run_for ends", "if (is_past(deadline)) break;", "")
+breaks("loop/detail/loop_core.hpp", "sim/world", "no room is not forever", "if (*count == 0) queue.retry();", "")
 breaks("loop/detail/loop_core.hpp", "coro/sync_wait", "what is submitted for events that came together is one batch", "if (!one || !completions.has_events()) flush();", "flush();")
 breaks(*waiting, "run_one calls one handler", "one ? completions.dispatch_one(mailbox, completer()) : completions", "completions")
 breaks(*waiting, "without the ring a batch costs one io_getevents", "if (context.uses_ring() || deadline != duration::unlimited || waiter.always_spins()) gather();", "gather();")

@@ -121,7 +121,7 @@ void change(disks& all, std::size_t which) {
 // went wrong, or an empty text. `hasty`: the lives are short, and most end while the log recovers.
 std::string run(std::uint64_t seed, const tested_log::limits& limits) {
     bool const is_hasty = &limits == &hasty;
-    // (No options::no_room: all copies share a loop here, and a loop without room waits for what hangs.)
+    // (No options::no_room: all copies share a loop here, and a loop without room waits for a completion or a timer.)
     kaio::sim::world world(seed, {.short_transfers = 0.05, .interrupts = 0.02});
     auto& chance = world.random();
     disks all(world, chance.below(4) == 0 ? 5 : 3);

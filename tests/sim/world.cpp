@@ -279,6 +279,27 @@ TEST_CASE("a context is destroyed with requests in flight, and two loops share a
     CHECK(done == 2);
 }
 
+TEST_CASE("a request that had no room goes on its way, although what is in flight never completes") {
+    kaio::sim::world world(1);
+    auto const silent = world.open("silent"), other = world.open("other");
+    auto buffer = bytes(512, 'x'), more = bytes(512, 'y');
+    loop_type loop(8, {}, world);
+    bool written = false;
+    world.suspend(silent);
+    loop.submit(kaio::write(silent, buffer, 0), [](kaio::io_result) {});
+    loop.flush();
+    world.options().no_room = 1;
+    loop.submit(kaio::write(other, more, 0), [&](kaio::io_result r) { written = r.bytes() == 512; });
+    loop.flush();
+    CHECK(loop.queued() == 1);
+    world.options().no_room = 0;
+    loop.submit(kaio::after(1ms), [](kaio::io_result) {});
+    loop.run_for(1s); // the timer wakes it
+    CHECK(written);
+    world.resume(silent);
+    loop.run();
+}
+
 TEST_CASE("requests of a suspended file are held until it is resumed, and those of other files are not") {
     kaio::sim::world world(1);
     auto const file = world.open("file"), other = world.open("other");

@@ -496,6 +496,7 @@ private:
         auto const count = waiter.wait(context, mailbox, completions.room(), until, mask, observer);
         begin_turn();
         if (!count) return count.error().value();
+        if (*count == 0) queue.retry(); // what is in flight may never complete
         add_events(*count);
         return 0;
     }

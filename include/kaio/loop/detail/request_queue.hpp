@@ -77,6 +77,9 @@ public:
     // True if the last submit was cut short by EAGAIN, and nothing has completed since.
     bool kernel_full() const noexcept { return kernel_full_; }
 
+    // Lets the next submit ask the kernel again, although nothing has completed.
+    void retry() noexcept { kernel_full_ = false; }
+
     // Requests have completed. Their room goes to those that wait.
     void completed(view<io_event> events) noexcept {
         kernel_full_ = false;

@@ -332,6 +332,19 @@ def search_in_chinese():
     return None if any(page.stem in link for link in links) else f"{words}: {links[:10]} and not {page.stem}"
 
 
+def questions(guide):
+    """Each question of a guide's index finds its page, in the words in which people ask it."""
+    index = (root / guide / "README.md").read_text("utf-8")
+    asked = re.findall(r"^- \[([^\]]+)\]\((\d\d-[\w-]+)\.md#", index, re.M)
+    missed = []
+    for question, page in asked:
+        links = found(" ".join(question.split()))
+        at = next((i for i, link in enumerate(links) if f"{guide}/{page}" in link), None)
+        if at is None or at >= 5:
+            missed.append(f"{' '.join(question.split())}: {page} is at {at} in {links[:5]}")
+    return "\n".join(missed) or (None if len(asked) >= 40 else f"only {len(asked)} questions were found in the index")
+
+
 def without_a_server():
     """The files can be read where they lie, and searched."""
     links = found("power is cut", html.as_uri() + "/")
@@ -474,6 +487,8 @@ try:
         ("the site is light and dark", colours),
         ("the search finds pages by questions, and names", search),
         ("the search finds Chinese words", search_in_chinese),
+        ("each question of the guide finds its page", lambda: questions("docs/guide")),
+        ("each question of the Chinese guide finds its page", lambda: questions("docs/guide/zh")),
         ("the site can be read without a server", without_a_server),
         ("the ring of the interactive page is a ring", model),
         ("the interactive page shows what happens", ring),

@@ -1,5 +1,6 @@
 #include "support/catch.hpp"
 #include "support/child.hpp"
+#include "support/rounds.hpp"
 #include "support/scripted_kernel.hpp"
 #include "support/temporary_file.hpp"
 
@@ -33,7 +34,7 @@ TEST_CASE("what a thread posts runs on the loop's thread, in order, and wakes a 
     kaio::loop loop(4, {.spin_limit = spin_limit, .setup = {.events = events}});
     loop.hold();
     auto const loops = std::this_thread::get_id();
-    constexpr int threads = 4, posts = 2000;
+    constexpr int threads = 4, posts = static_cast<int>(test::rounds(2000));
     std::vector<std::vector<int>> got(threads);
     std::vector<std::thread> running;
     for (int t = 0; t < threads; ++t)
@@ -81,11 +82,11 @@ TEST_CASE("post makes no system call while the loop is awake, and one when it sl
     CHECK(script.submits == 1);
 }
 
-TEST_CASE("posts, reads and sleeps of thousands of rounds: nothing is lost and nothing hangs") {
+TEST_CASE("posts, reads and sleeps of many rounds: nothing is lost and nothing hangs") {
     test::temporary_file file(4096);
     std::vector<char> buffer(512);
     kaio::loop loop(2, sleeps_at_once);
-    constexpr int rounds = 3000;
+    constexpr int rounds = static_cast<int>(test::rounds(3000));
     std::atomic<int> answered{0};
     int reads = 0;
     bool done = false;

@@ -39,7 +39,6 @@ gluster="at_bricks gluster --mode=script volume"
 # "force", because one machine for all bricks is nothing to rely on.
 $gluster create kaio replica 3 10.0.0.2:/run/kaio/brick1/files 10.0.0.2:/run/kaio/brick2/files \
     10.0.0.2:/run/kaio/brick3/files force >/dev/null
-$gluster set kaio network.ping-timeout 5 >/dev/null
 $gluster set kaio cluster.heal-timeout 5 >/dev/null # else what was missed may wait for 600 s
 $gluster start kaio >/dev/null
 mount -t glusterfs -o direct-io-mode=enable 10.0.0.2:/kaio /run/kaio/volume

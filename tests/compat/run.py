@@ -96,7 +96,7 @@ def binds(program):
         if not wanted:
             raise report.Skip(f"Debian's {program} makes the system calls itself")
         said = run(program, "--version", env={**ours, "LD_DEBUG": "bindings", "LD_BIND_NOW": "1"})
-        bound = re.findall(r"to (\S+) \[0\]: normal symbol `(io_\w+)' \[(LIBAIO\S+)\]", said)
+        bound = re.findall(r"\[0\] to (.+) \[0\]: normal symbol `(io_\w+)' \[(LIBAIO\S+)\]", said)
         found = {(version, name) for file, name, version in bound if os.path.realpath(file) == os.path.realpath(library)}
         return None if found == wanted else f"wanted {sorted(wanted)}, bound {bound}"
 

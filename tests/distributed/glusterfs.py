@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 import zlib
+from functools import cache
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import report
@@ -157,11 +158,18 @@ class Log:
         run(log, "check", self.file, re.search(r"acknowledged: (\d+)", self.said)[1])
 
 
+@cache
+def give_up_soon():
+    """Not for the tests of a medium: a client on a busy machine would give up a server that is only slow."""
+    gluster("set", "kaio", "network.ping-timeout", str(PING_TIMEOUT))
+
+
 def under_load(seconds, fail, wrong):
     """`fail` fails something while programs write for so many seconds. `wrong` says what is wrong with what they said,
     or returns None. Whatever they said, nothing may be lost, and the bricks must become equal."""
 
     def case():
+        give_up_soon()
         for methods in [["fdatasync"], ["dsync"]] if measure else [["fdatasync", "dsync"]]:
             loads = [Load(method, seconds) for method in methods]
             programs = loads if measure else [*loads, Log(seconds)]

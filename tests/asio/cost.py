@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """cost.py ASIO-COST REQUEST-COST: what a read by kaio's files for Asio costs in user space, compared with what Asio takes
-for a post and kaio's coroutines for a read: instructions (callgrind, the difference of two run lengths), allocations,
+for a post and kaio's coroutines for a read: instructions (cachegrind, the difference of two run lengths), allocations,
 and calls of io_submit."""
 
 import os
@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
-import callgrind
+import cachegrind
 import report
 
 program, of_kaio = sys.argv[1:3]
@@ -25,8 +25,8 @@ def beyond_post(form):
     post, limit = limits[form]
 
     def case():
-        file, posted = (callgrind.per_request(program, which, short, long) for which in (form, post))
-        coroutine = callgrind.per_request(of_kaio, "coroutine", short, long)
+        file, posted = (cachegrind.per_request(program, which, short, long) for which in (form, post))
+        coroutine = cachegrind.per_request(of_kaio, "coroutine", short, long)
         print(f"{form}: {file:.0f} instructions for a read, {posted:.0f} for a post, {coroutine:.0f} for a read by a coroutine")
         if file > posted + limit * coroutine:
             return f"more than {limit} × {coroutine:.0f} beyond the post; to see it: valgrind --tool=callgrind {program} {form} {long}"

@@ -303,7 +303,7 @@ def search():
     """The search finds a page by the words of a question, and one name in the reference."""
     for question, wanted in {
         "What happens when the power is cut?": "docs/simulation",
-        "does native AIO block in io_submit for buffered reads": "docs/probe",
+        "does native AIO block in io_submit for buffered reads": "docs/guide/04-when-it-is-not-asynchronous",
         "aligned_buffer": "include/kaio/io/aligned_buffer.hpp",
         "try_truncate": "include/kaio/io/file.hpp",
         "why must a function be inlined": "docs/decisions/inlining",

@@ -19,6 +19,7 @@ import sys
 import time
 import zlib
 from functools import cache
+from pathlib import Path
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import report
@@ -160,8 +161,14 @@ class Log:
 
 @cache
 def give_up_soon():
-    """Not for the tests of a medium: a client on a busy machine would give up a server that is only slow."""
+    """Not for the tests of a medium: a client on a busy machine would give up a server that is only slow. A client takes
+    it from its mount on."""
+    run("umount", folder)
     gluster("set", "kaio", "network.ping-timeout", str(PING_TIMEOUT))
+    run("mount", "-t", "glusterfs", "-o", "direct-io-mode=enable", "10.0.0.2:/kaio", folder)
+    private = f"{folder}/.meta/graphs/active/kaio-client-%d/private"  # of the client's connection to a brick
+    while not all("connected = 1" in Path(private % number).read_text() for number in range(3)):
+        time.sleep(0.05)
 
 
 def under_load(seconds, fail, wrong):

@@ -1,6 +1,6 @@
 // What a loop can be asked to report, as its second template parameter: no_observer (the default) reports nothing and
-// costs nothing; loop_counters counts. An observer of your own has loop_counters' functions; on_wait,
-// on_helper and on_offload may be left out. It may have two more, for the turns of a run. In a turn the loop gives requests to the
+// costs nothing; loop_counters counts. An observer of your own has loop_counters' functions; on_wait, on_helper and
+// on_offload may be left out. It may have two more, for the turns of a run. In a turn the loop submits requests to the
 // kernel, takes what has completed and calls handlers. A turn ends before each wait, spinning included, and the next
 // begins after it. Where there is no need to wait, one follows the other:
 //     void on_turn_end() noexcept;
